@@ -1,0 +1,22 @@
+//! `[admin]`: the operator's listener.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// `[admin]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admin {
+    /// Addresses to listen on; anything but loopback needs `token_file`. Empty: none.
+    pub listen: Vec<SocketAddr>,
+    /// A file that holds the token asked for by everything but `/livez` and `/readyz`.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 9180))],
+            token_file: None,
+        }
+    }
+}

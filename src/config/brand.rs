@@ -1,0 +1,22 @@
+//! `[brand]`: whose page it is.
+
+use std::path::PathBuf;
+
+/// `[brand]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Brand {
+    /// The name at the head of the page; default: the host asked for.
+    pub name: Option<String>,
+    /// An SVG, PNG, JPEG, GIF or WebP file, written into the page; at most 8 KiB.
+    pub logo: Option<PathBuf>,
+    /// The accent colour: `"#0b5fff"`.
+    pub color: Option<String>,
+    /// Where a visitor finds help; `{request_id}` is filled in, percent-encoded.
+    pub support_url: Option<String>,
+    /// Whom a visitor may write to.
+    pub support_email: Option<String>,
+    /// Where the state of the service is published.
+    pub status_url: Option<String>,
+    /// The way home.
+    pub home_url: Option<String>,
+}

@@ -1,0 +1,63 @@
+//! The configuration: one TOML file in, one checked [`Config`] out, or every problem of the file at once.
+
+mod admin;
+mod brand;
+mod bypass;
+mod incidents;
+mod intercept;
+mod log;
+mod maintenance;
+mod pages;
+mod route;
+mod server;
+pub mod units;
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub use admin::Admin;
+pub use brand::Brand;
+pub use bypass::Bypass;
+pub use incidents::{ClientAddress, Incidents, Sync};
+pub use intercept::{Capture, Disguise, DisguiseMode, Intercept, Late, Only, Redact};
+pub use log::{AccessFormat, Log, LogFormat};
+pub use maintenance::Maintenance;
+pub use pages::{Pages, Refresh};
+pub use route::Route;
+pub use server::{
+    AcceptId, Certificate, Limits, Listen, RequestIdHeader, Server, ServerTimeouts, ServerTls,
+};
+pub use upstream::{
+    Balance, Endpoint, Health, HostHeader, Protocol, Retry, Scheme, Upstream, UpstreamTimeouts,
+    UpstreamTls,
+};
+
+/// A whole configuration, checked, with every default filled in and each route's overrides laid over what they override.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// The listeners and what a client may ask of them.
+    pub server: Server,
+    /// The apps behind, by name.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// Which request goes to which app; the first match wins. Never empty in a loaded configuration.
+    pub routes: Vec<Route>,
+    /// What is intercepted, captured and redacted, for routes that say nothing else.
+    pub intercept: Intercept,
+    /// Whose page it is.
+    pub brand: Brand,
+    /// The templates and languages of pages.
+    pub pages: Pages,
+    /// Planned downtime.
+    pub maintenance: Maintenance,
+    /// Signed links to the app's original answers.
+    pub bypass: Bypass,
+    /// Where incidents are kept, and for how long.
+    pub incidents: Incidents,
+    /// The operator's listener.
+    pub admin: Admin,
+    /// What is written to stderr.
+    pub log: Log,
+    /// The folder that relative paths of the file start from: the file's own; not a key.
+    pub folder: PathBuf,
+}

@@ -1,0 +1,195 @@
+//! `[upstreams.NAME]`: an app behind Pardon and how it is spoken to.
+
+use std::path::PathBuf;
+
+use super::units::{Period, Size};
+
+/// `[upstreams.NAME]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    /// Where the app listens: `"http://127.0.0.1:3000"`, `"https://app.internal"`, `"unix:/run/app.sock"`, or
+    /// `{ url = "...", weight = 2 }`. The one key without a default.
+    pub endpoints: Vec<Endpoint>,
+    /// What is spoken: `"auto"`, `"http1"` or `"http2"`.
+    pub protocol: Protocol,
+    /// How an endpoint is chosen among several.
+    pub balance: Balance,
+    /// The `Host` sent: `"keep"` for the client's, `"endpoint"` for the endpoint's, or a name.
+    pub host: HostHeader,
+    /// Connections to the app that may be open at once, idle ones included, for the whole process.
+    pub max_connections: usize,
+    /// Requests that may wait for a connection, for the whole process.
+    pub queue: usize,
+    /// Bytes of an answer's head; a larger one is `malformed`.
+    pub max_head: Size,
+    /// Header fields of an answer; more are `malformed`.
+    pub max_headers: usize,
+    /// How long the app may take.
+    pub timeouts: UpstreamTimeouts,
+    /// What is tried again.
+    pub retry: Retry,
+    /// How an endpoint's health is found.
+    pub health: Health,
+    /// TLS to `https://` endpoints.
+    pub tls: UpstreamTls,
+}
+
+/// One address of an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// How it is reached.
+    pub scheme: Scheme,
+    /// A name, an address without brackets, or a socket's path for `unix:`.
+    pub host: String,
+    /// The port; 0 for `unix:`.
+    pub port: u16,
+    /// Its share beside the other endpoints'.
+    pub weight: u32,
+}
+
+/// How an endpoint is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain TCP.
+    Http,
+    /// TLS over TCP.
+    Https,
+    /// A Unix socket.
+    Unix,
+}
+
+/// What is spoken to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// By ALPN over TLS, HTTP/1.1 otherwise.
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// The one with the fewest requests under way for its weight.
+    LeastRequests,
+    /// Each in turn.
+    RoundRobin,
+    /// The less busy of two drawn by chance.
+    RandomTwo,
+}
+
+/// The `Host` that the app sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostHeader {
+    /// The client's.
+    Keep,
+    /// The endpoint's own name and port.
+    Endpoint,
+    /// This one.
+    Name(String),
+}
+
+/// `[upstreams.NAME.timeouts]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamTimeouts {
+    /// For a connection, name resolution and TLS handshake included.
+    pub connect: Period,
+    /// For an answer's head, counted from the last piece of the request that was sent.
+    pub head: Period,
+    /// Between two pieces of an answer's body.
+    pub body: Period,
+    /// How long an unused connection is kept.
+    pub idle: Period,
+    /// For everything up to the answer's head: waiting, connecting, sending, trying again.
+    pub total: Period,
+    /// For a place in the queue, when all connections are taken.
+    pub queue: Period,
+}
+
+/// `[upstreams.NAME.retry]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// How often a request is sent at most; 1 is never again. Only what is safe is sent again.
+    pub attempts: u32,
+    /// The share of requests that may be sent again, so that a sick app is not finished off.
+    pub budget: f64,
+}
+
+/// `[upstreams.NAME.health]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Health {
+    /// The path asked for; empty asks for none.
+    pub path: String,
+    /// How often it is asked for.
+    pub interval: Period,
+    /// Failures in a row after which an endpoint is left alone for a while; 0 is never.
+    pub eject_after: u32,
+}
+
+/// `[upstreams.NAME.tls]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpstreamTls {
+    /// A PEM file of authorities trusted instead of the built-in ones.
+    pub ca: Option<PathBuf>,
+    /// The name expected in the certificate; default: the endpoint's host.
+    pub server_name: Option<String>,
+    /// A client certificate chain, as a PEM file.
+    pub certificate: Option<PathBuf>,
+    /// The client certificate's key, as a PEM file.
+    pub key: Option<PathBuf>,
+    /// Accept any certificate. Said loudly in the log.
+    pub insecure: bool,
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            endpoints: Vec::new(),
+            protocol: Protocol::Auto,
+            balance: Balance::LeastRequests,
+            host: HostHeader::Keep,
+            max_connections: 1024,
+            queue: 256,
+            max_head: Size::kib(256),
+            max_headers: 100,
+            timeouts: UpstreamTimeouts::default(),
+            retry: Retry::default(),
+            health: Health::default(),
+            tls: UpstreamTls::default(),
+        }
+    }
+}
+
+impl Default for UpstreamTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Period::seconds(5),
+            head: Period::seconds(60),
+            body: Period::seconds(60),
+            idle: Period::seconds(60),
+            total: Period::seconds(300),
+            queue: Period::seconds(10),
+        }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts: 2,
+            budget: 0.2,
+        }
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            path: String::new(),
+            interval: Period::seconds(5),
+            eject_after: 5,
+        }
+    }
+}

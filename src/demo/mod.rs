@@ -1,0 +1,1 @@
+//! A built-in app that fails in every way there is.

@@ -1,0 +1,1 @@
+//! The verdict over an answer, and the capture of a failed one.

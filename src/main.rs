@@ -1,0 +1,2 @@
+//! The `pardon` command.
+fn main() {}

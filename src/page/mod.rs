@@ -1,0 +1,1 @@
+//! The page that a visitor sees instead of a failure.

@@ -1,0 +1,1 @@
+//! The way of a request: an exchange from its first byte to its page or its passing answer.

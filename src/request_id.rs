@@ -1,0 +1,1 @@
+//! The request ID: sixteen characters that a visitor can read out over the phone.

@@ -1,0 +1,1 @@
+//! The app behind: an exchange in, an answer or an `UpstreamError` out.

@@ -1,1 +1,167 @@
 //! The verdict over an answer, and the capture of a failed one.
+//!
+//! [`judge`] consumes what the upstream gave; only [`Verdict::Replace`] holds a failed answer, so a passing body
+//! cannot be captured and a failed one cannot be passed on. [`decide`] is the pure rule beneath it.
+
+mod capture;
+mod decode;
+mod policy;
+
+use http::{HeaderMap, StatusCode};
+
+use crate::upstream::{Answer, AnswerBody, UpstreamError};
+
+pub use capture::{Capture, Captured};
+pub use decode::{Decoded, decode};
+pub use policy::Policy;
+
+/// What is to be done with what an upstream gave.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It goes to the visitor as it is.
+    Pass(Answer),
+    /// It does not; the visitor gets a page.
+    Replace(Failure),
+}
+
+/// A failure that a page takes the place of.
+#[derive(Debug)]
+pub enum Failure {
+    /// The app answered, with a status that is intercepted.
+    Answered(FailedAnswer),
+    /// There is no answer.
+    Unanswered(UpstreamError),
+}
+
+/// An answer that no visitor sees. Its body can be captured and nothing else.
+#[derive(Debug)]
+pub struct FailedAnswer {
+    /// The status, which the page keeps.
+    pub status: StatusCode,
+    /// The headers: the record has them all, the page those on the keep list.
+    pub headers: HeaderMap,
+    /// How often the request was sent.
+    pub attempts: u32,
+    /// From the first attempt to this head.
+    pub head_time: std::time::Duration,
+    /// The body, for [`Capture`].
+    pub body: AnswerBody,
+}
+
+/// What the rule says of an answer's head, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Its status is not intercepted.
+    PassStatus,
+    /// It carries the pass header: the app's own page.
+    PassHeader,
+    /// Its media type is left alone.
+    PassType,
+    /// Its status is intercepted.
+    Replace,
+}
+
+impl Decision {
+    /// Whether the answer goes to the visitor as it is.
+    #[must_use]
+    pub fn passes(self) -> bool {
+        self != Self::Replace
+    }
+}
+
+/// Gives the verdict over what an upstream gave.
+#[must_use]
+pub fn judge(answer: Result<Answer, UpstreamError>, policy: &Policy) -> Verdict {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return Verdict::Replace(Failure::Unanswered(error)),
+    };
+    if decide(answer.head.status, &answer.head.headers, policy).passes() {
+        return Verdict::Pass(answer);
+    }
+    let Answer { head, body, attempts, head_time } = answer;
+    // The reason phrase stays behind in the head's extensions: nothing of it may reach a page.
+    Verdict::Replace(Failure::Answered(FailedAnswer {
+        status: head.status,
+        headers: head.headers,
+        attempts,
+        head_time,
+        body,
+    }))
+}
+
+/// The rule over an answer's head, without side effects.
+#[must_use]
+pub fn decide(status: StatusCode, headers: &HeaderMap, policy: &Policy) -> Decision {
+    if !policy.intercepts(status) {
+        Decision::PassStatus
+    } else if policy.has_pass_header(headers) {
+        Decision::PassHeader
+    } else if policy.leaves_type_alone(headers) {
+        Decision::PassType
+    } else {
+        Decision::Replace
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Intercept;
+    use crate::config::units::StatusSet;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        fields
+            .iter()
+            .map(|(name, value)| {
+                (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_rule() {
+        let policy = Policy::build(&Intercept {
+            statuses: StatusSet(vec![500..=503, 404..=404]),
+            pass_content_types: vec!["application/problem+json".to_owned(), "image/*".to_owned()],
+            ..Intercept::default()
+        });
+        let html = ("content-type", "text/html; charset=utf-8");
+        let problem = ("content-type", "Application/Problem+JSON; charset=utf-8");
+        for (status, fields, expected) in [
+            (200, &[html][..], Decision::PassStatus),
+            (304, &[], Decision::PassStatus),
+            (403, &[html], Decision::PassStatus),
+            (404, &[html], Decision::Replace),
+            (499, &[], Decision::PassStatus),
+            (500, &[html], Decision::Replace),
+            (500, &[], Decision::Replace),
+            (503, &[html], Decision::Replace),
+            (504, &[html], Decision::PassStatus),
+            (500, &[html, ("x-pardon-pass", "1")], Decision::PassHeader),
+            (500, &[html, ("x-pardon-pass", "")], Decision::PassHeader),
+            (200, &[html, ("x-pardon-pass", "1")], Decision::PassStatus),
+            (500, &[problem], Decision::PassType),
+            (500, &[("content-type", "image/png")], Decision::PassType),
+            (500, &[("content-type", "application/json")], Decision::Replace),
+            (500, &[("content-type", "application/problem+jsonx")], Decision::Replace),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(
+                decide(status, &headers(fields), &policy),
+                expected,
+                "{status} with {fields:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_5xx_is_intercepted_unless_the_configuration_says_otherwise() {
+        let policy = Policy::build(&Intercept::default());
+        for code in 100..1000 {
+            let status = StatusCode::from_u16(code).unwrap();
+            let replaced = decide(status, &HeaderMap::new(), &policy) == Decision::Replace;
+            assert_eq!(replaced, (500..600).contains(&code), "{code}");
+        }
+    }
+}

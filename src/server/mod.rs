@@ -1,1 +1,180 @@
-//! The stage that listens: sockets in, requests with their `Peer` out. Knows nothing of proxying.
+//! The stage that listens: sockets in, requests with their [`Peer`] out, answers back.
+//!
+//! One OS thread per worker, each with a single-threaded runtime of its own. Every worker accepts from every
+//! listener; a worker that has more connections than another hands an accepted socket over before its first byte
+//! is read. The stage knows nothing of proxying: it calls one [`Handler`] and serves what that returns.
+//!
+//! Bounds: connections by [`Settings::max_connections`], each wait of a connection by [`Settings::timeouts`],
+//! a request head by [`Settings::limits`], the end by [`Settings::drain`].
+
+mod accept;
+mod connection;
+mod deadline;
+mod drain;
+mod peer;
+mod stream;
+mod wire;
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::runtime::LocalRuntime;
+use tokio::sync::watch;
+
+use crate::config;
+
+pub use accept::Crew;
+pub use peer::Peer;
+
+/// What a listener calls, once for each request. One lives on every worker and never leaves it.
+pub trait Handler: 'static {
+    /// The body of its answers.
+    type Body: Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + 'static;
+
+    /// Answers one request. Dropped, at any await, when the client leaves.
+    fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: Rc<Peer>,
+    ) -> impl Future<Output = Response<Self::Body>>;
+
+    /// Ends when nothing of this worker's is under way that outlives a connection.
+    fn settle(self: Rc<Self>) -> impl Future<Output = ()>;
+}
+
+/// What a server needs to know: a part of [`config::Server`], and the part that an admin listener has too.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// The workers' thread name, before their number.
+    pub name: &'static str,
+    /// Connections open at once; a further one is answered 503 and closed.
+    pub max_connections: usize,
+    /// How long a client may take.
+    pub timeouts: config::ServerTimeouts,
+    /// How much it may send.
+    pub limits: config::Limits,
+    /// How long what is in flight may take to finish.
+    pub drain: Duration,
+}
+
+/// A running server. Dropped, it stops without waiting for what is in flight.
+pub struct Server {
+    stop: watch::Sender<Phase>,
+    workers: Vec<JoinHandle<()>>,
+    addresses: Vec<SocketAddr>,
+    crew: Arc<Crew>,
+}
+
+/// How far a server has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It accepts and serves.
+    Serving,
+    /// It accepts nothing more and finishes what is in flight.
+    Draining,
+    /// It drops what is left.
+    Ended,
+}
+
+impl Server {
+    /// Starts the workers on `listeners`, which are bound and non-blocking. `make` is called on each worker's own
+    /// thread, inside its runtime, with the worker's number.
+    ///
+    /// # Errors
+    ///
+    /// When a thread, a runtime or a listener's clone cannot be had.
+    pub fn start<H: Handler>(
+        listeners: &[TcpListener],
+        settings: &Settings,
+        make: impl Fn(usize) -> H + Send + Sync + Clone + 'static,
+    ) -> io::Result<Self> {
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+        let (stop, phase) = watch::channel(Phase::Serving);
+        let (crew, inboxes) = Crew::assemble(settings.workers, settings.max_connections);
+        let mut workers = Vec::with_capacity(settings.workers);
+        for (index, inbox) in inboxes.into_iter().enumerate() {
+            let worker = accept::Worker {
+                index,
+                inbox,
+                crew: Arc::clone(&crew),
+                listeners: listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>()?,
+                settings: settings.clone(),
+                phase: phase.clone(),
+            };
+            let make = make.clone();
+            workers.push(spawn(&format!("{}-{index}", settings.name), move || {
+                worker.run(move || Rc::new(make(index)))
+            })?);
+        }
+        Ok(Self { stop, workers, addresses, crew })
+    }
+
+    /// The addresses that it listens on, in the listeners' order.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The connections open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.crew.open()
+    }
+
+    /// Accepts nothing more; idle connections close, what is in flight finishes within [`Settings::drain`].
+    pub fn drain(&self) {
+        self.stop.send_replace(Phase::Draining);
+    }
+
+    /// Whether all workers have ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.workers.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Drops what is left and waits for the workers' ends.
+    pub fn end(mut self) {
+        self.stop.send_replace(Phase::Ended);
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has said so on stderr; there is nothing left to do for it.
+            drop(worker.join());
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.send_replace(Phase::Ended);
+    }
+}
+
+/// A named thread with a runtime of its own.
+fn spawn(
+    name: &str,
+    run: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        if let Err(error) = run() {
+            tracing::error!(%error, "a worker cannot run");
+        }
+    })
+}
+
+/// A runtime for one worker.
+fn runtime() -> io::Result<LocalRuntime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build_local(tokio::runtime::LocalOptions::default())
+}

@@ -1,0 +1,162 @@
+//! What a route intercepts, ready to be asked: [`config::Intercept`] with its patterns taken apart.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::config;
+use crate::config::units::StatusSet;
+
+/// A route's rules of interception.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    statuses: StatusSet,
+    pass_header: Option<HeaderName>,
+    pass_content_types: Vec<String>,
+    keep: NameSet,
+    strip: NameSet,
+    /// How much of a failed answer is read and kept.
+    pub capture: config::Capture,
+}
+
+/// Header names, and beginnings of header names.
+#[derive(Clone, Debug, Default)]
+struct NameSet {
+    names: Vec<HeaderName>,
+    beginnings: Vec<String>,
+}
+
+impl Policy {
+    /// The rules as the configuration states them.
+    #[must_use]
+    pub fn build(settings: &config::Intercept) -> Self {
+        Self {
+            statuses: settings.statuses.clone(),
+            pass_header: settings.pass_header.clone(),
+            pass_content_types: settings
+                .pass_content_types
+                .iter()
+                .map(|kind| kind.to_ascii_lowercase())
+                .collect(),
+            keep: NameSet::new(&settings.keep_headers),
+            strip: NameSet::new(&settings.strip_headers),
+            capture: settings.capture.clone(),
+        }
+    }
+
+    /// Whether answers with this status are intercepted.
+    #[must_use]
+    pub fn intercepts(&self, status: StatusCode) -> bool {
+        self.statuses.contains(status.as_u16())
+    }
+
+    /// Whether an answer calls itself the app's own page.
+    #[must_use]
+    pub fn has_pass_header(&self, headers: &HeaderMap) -> bool {
+        self.pass_header.as_ref().is_some_and(|name| headers.contains_key(name))
+    }
+
+    /// Whether answers of this media type are left alone.
+    #[must_use]
+    pub fn leaves_type_alone(&self, headers: &HeaderMap) -> bool {
+        if self.pass_content_types.is_empty() {
+            return false;
+        }
+        let Some(kind) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+            return false;
+        };
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        self.pass_content_types.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(beginning) => kind.starts_with(beginning),
+            None => kind == *pattern,
+        })
+    }
+
+    /// The headers of a failed answer that its page keeps. `Connection` and what it names are never among them.
+    pub fn kept<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+    ) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+        headers.iter().filter(|(name, _)| self.keep.holds(name))
+    }
+
+    /// Removes from a passing answer what the configuration wants removed, and the pass header.
+    pub fn strip(&self, headers: &mut HeaderMap) {
+        if let Some(name) = &self.pass_header {
+            headers.remove(name);
+        }
+        if !self.strip.is_empty() {
+            let doomed: Vec<_> =
+                headers.keys().filter(|name| self.strip.holds(name)).cloned().collect();
+            for name in doomed {
+                headers.remove(name);
+            }
+        }
+    }
+}
+
+impl NameSet {
+    /// From patterns as the configuration holds them: a name, or a beginning and `*`. A pattern that can match no
+    /// header name matches none.
+    fn new(patterns: &[String]) -> Self {
+        let mut set = Self::default();
+        for pattern in patterns {
+            let pattern = pattern.to_ascii_lowercase();
+            if let Some(beginning) = pattern.strip_suffix('*') {
+                set.beginnings.push(beginning.to_owned());
+            } else if let Ok(name) = HeaderName::try_from(pattern) {
+                set.names.push(name);
+            }
+        }
+        set
+    }
+
+    fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.beginnings.is_empty()
+    }
+
+    fn holds(&self, name: &HeaderName) -> bool {
+        self.names.contains(name)
+            || self.beginnings.iter().any(|beginning| name.as_str().starts_with(beginning))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_keeps_what_the_list_names() {
+        let policy = Policy::build(&config::Intercept::default());
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("retry-after", "30"),
+            ("www-authenticate", "Basic"),
+            ("www-authenticate", "Bearer"),
+            ("access-control-allow-origin", "*"),
+            ("set-cookie", "a=b"),
+            ("server", "Apache"),
+            ("x-powered-by", "PHP"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let kept: Vec<_> = policy.kept(&headers).map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            kept,
+            ["retry-after", "www-authenticate", "www-authenticate", "access-control-allow-origin"]
+        );
+    }
+
+    #[test]
+    fn passing_answers_lose_what_the_list_names() {
+        let policy = Policy::build(&config::Intercept {
+            strip_headers: vec!["Server".to_owned(), "x-debug-*".to_owned()],
+            ..config::Intercept::default()
+        });
+        let mut headers = HeaderMap::new();
+        for name in ["server", "x-debug-token", "x-debug-link", "x-pardon-pass", "etag"] {
+            headers.insert(name, HeaderValue::from_static("1"));
+        }
+        policy.strip(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["etag"]);
+    }
+}

@@ -1,0 +1,252 @@
+//! Workers: what each accepts, what it hands over, and how it ends.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_local;
+
+use super::connection::{self, Shared, TOO_MANY};
+use super::drain::Drain;
+use super::{Handler, Phase, Settings};
+
+/// A socket on its way to the worker that will serve it; non-blocking, and in no worker's reactor yet.
+#[derive(Debug)]
+struct Accepted {
+    stream: StdStream,
+    address: SocketAddr,
+    seat: Seat,
+}
+
+/// All workers of a server as each of them sees the others: how busy they are and where to hand a socket over.
+#[derive(Debug)]
+pub struct Crew {
+    open: AtomicUsize,
+    max: usize,
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    connections: AtomicUsize,
+    inbox: mpsc::UnboundedSender<Accepted>,
+}
+
+/// One connection's share of the limit, and of its worker's load. Given back on drop.
+#[derive(Debug)]
+struct Seat {
+    crew: Arc<Crew>,
+    worker: usize,
+}
+
+impl Crew {
+    /// A crew of `size` and each member's inbox, for at most `max` connections. The inboxes hold no more than those.
+    pub(super) fn assemble(size: usize, max: usize) -> (Arc<Self>, Vec<Inbox>) {
+        let (members, inboxes) = (0..size)
+            .map(|_| {
+                let (inbox, arrivals) = mpsc::unbounded_channel();
+                (Member { connections: AtomicUsize::new(0), inbox }, Inbox(arrivals))
+            })
+            .unzip();
+        (Arc::new(Self { open: AtomicUsize::new(0), max, members }), inboxes)
+    }
+
+    /// The connections open now.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// A seat with `worker`, or with the least busy of the others if that has fewer connections; none past the limit.
+    fn seat(self: &Arc<Self>, worker: usize) -> Option<Seat> {
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.max {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let load = |index: usize| {
+            self.members
+                .get(index)
+                .map_or(usize::MAX, |member| member.connections.load(Ordering::Relaxed))
+        };
+        let least = (0..self.members.len()).min_by_key(|index| (load(*index), *index != worker));
+        let worker = least.unwrap_or(worker);
+        if let Some(member) = self.members.get(worker) {
+            member.connections.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(Seat { crew: Arc::clone(self), worker })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.crew.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(member) = self.crew.members.get(self.worker) {
+            member.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Where a worker finds the sockets that others handed over to it.
+pub(super) struct Inbox(mpsc::UnboundedReceiver<Accepted>);
+
+/// A worker before it runs.
+pub(super) struct Worker {
+    pub(super) index: usize,
+    pub(super) inbox: Inbox,
+    pub(super) crew: Arc<Crew>,
+    pub(super) listeners: Vec<StdListener>,
+    pub(super) settings: Settings,
+    pub(super) phase: watch::Receiver<Phase>,
+}
+
+impl Worker {
+    /// Accepts and serves until the server drains and the last connection has ended or the time is up.
+    pub(super) fn run<H: Handler>(self, make: impl FnOnce() -> Rc<H>) -> io::Result<()> {
+        let runtime = super::runtime()?;
+        runtime.block_on(async move {
+            let shared = Rc::new(Shared {
+                handler: make(),
+                http: connection::http(&self.settings),
+                settings: self.settings,
+                drain: Drain::default(),
+            });
+            let mut phase = self.phase;
+            let accepting = accept_all(self.listeners, self.index, self.crew, self.inbox, &shared)?;
+            wait_for(&mut phase, Phase::Draining).await;
+            for task in accepting {
+                task.abort();
+            }
+            shared.drain.begin();
+            let finish = async {
+                shared.drain.empty().await;
+                Rc::clone(&shared.handler).settle().await;
+            };
+            tokio::select! {
+                () = finish => {}
+                () = tokio::time::sleep(shared.settings.drain) => {}
+                () = wait_for(&mut phase, Phase::Ended) => {}
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Ends when the server has come as far as `wanted`, or is gone.
+async fn wait_for(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    let reached = |phase: &Phase| *phase == wanted || *phase == Phase::Ended;
+    // An error says that the server was dropped, which ends it too.
+    drop(phase.wait_for(reached).await);
+}
+
+/// Starts one accepting task a listener and one for the inbox.
+fn accept_all<H: Handler>(
+    listeners: Vec<StdListener>,
+    index: usize,
+    crew: Arc<Crew>,
+    inbox: Inbox,
+    shared: &Rc<Shared<H>>,
+) -> io::Result<Vec<tokio::task::JoinHandle<()>>> {
+    let mut tasks = Vec::with_capacity(listeners.len() + 1);
+    for listener in listeners {
+        let listener = TcpListener::from_std(listener)?;
+        tasks.push(spawn_local(accept(listener, index, Arc::clone(&crew), Rc::clone(shared))));
+    }
+    tasks.push(spawn_local(receive(inbox, Rc::clone(shared))));
+    Ok(tasks)
+}
+
+/// Accepts from one listener, for this worker and for less busy ones.
+async fn accept<H: Handler>(
+    listener: TcpListener,
+    index: usize,
+    crew: Arc<Crew>,
+    shared: Rc<Shared<H>>,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => admit(stream, address, index, &crew, &shared),
+            Err(error) if is_clients(&error) => {}
+            Err(error) => {
+                // Mostly the file descriptor limit: what is open goes on, and a pause keeps this from spinning.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Whether an accept failed because of one client that left again.
+fn is_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// Finds the worker for a new socket: this one, a less busy one, or none past the limit.
+fn admit<H: Handler>(
+    stream: TcpStream,
+    address: SocketAddr,
+    index: usize,
+    crew: &Arc<Crew>,
+    shared: &Rc<Shared<H>>,
+) {
+    let Some(seat) = crew.seat(index) else {
+        return turn_away(stream);
+    };
+    if seat.worker == index {
+        begin(stream, address, seat, shared);
+    } else if let Err(error) = hand_over(stream, address, seat, crew) {
+        tracing::debug!(%error, "a connection ended before it began");
+    }
+}
+
+/// Says that there is no room, as far as the socket takes it at once.
+fn turn_away(stream: TcpStream) {
+    let said = stream.into_std().and_then(|mut stream| io::Write::write(&mut stream, TOO_MANY));
+    if let Err(error) = said {
+        tracing::debug!(%error, "no room for a connection, nor for an answer");
+    }
+}
+
+/// Takes a socket out of this worker's reactor and sends it to another's.
+fn hand_over(
+    stream: TcpStream,
+    address: SocketAddr,
+    seat: Seat,
+    crew: &Arc<Crew>,
+) -> io::Result<()> {
+    let stream = stream.into_std()?;
+    if let Some(member) = crew.members.get(seat.worker) {
+        // Where the other worker has ended, so does this one; the socket closes.
+        drop(member.inbox.send(Accepted { stream, address, seat }));
+    }
+    Ok(())
+}
+
+/// Serves what other workers hand over.
+async fn receive<H: Handler>(mut inbox: Inbox, shared: Rc<Shared<H>>) {
+    while let Some(Accepted { stream, address, seat }) = inbox.0.recv().await {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => begin(stream, address, seat, &shared),
+            Err(error) => tracing::debug!(%error, "a connection ended before it began"),
+        }
+    }
+}
+
+fn begin<H: Handler>(
+    stream: TcpStream,
+    address: SocketAddr,
+    seat: Seat,
+    shared: &Rc<Shared<H>>,
+) {
+    let shared = Rc::clone(shared);
+    spawn_local(async move {
+        // Where this fails the first read does too, and says it better.
+        drop(stream.set_nodelay(true));
+        connection::serve(shared, stream, address).await;
+        drop(seat);
+    });
+}

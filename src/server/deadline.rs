@@ -1,0 +1,175 @@
+//! The deadlines of a client connection: first byte, head, idle, write progress.
+//!
+//! Events leave a time in a [`Watch`]; one timer a connection looks at it when it fires and is set again for what is
+//! then due. So a request costs two clock readings and no timer.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use tokio::time::{Duration, Instant};
+
+use crate::config;
+
+/// What a connection is doing and since when. Shared by its stream (which hyper wants `Send`), its requests and the
+/// task that serves it; all of them are on one thread, so relaxed order suffices.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    opened: Instant,
+    doing: AtomicU8,
+    /// Milliseconds from `opened` to the moment at which `doing` began.
+    since: AtomicU64,
+    /// Milliseconds from `opened`, plus one, to the moment at which a write first found the client not reading; 0 is never.
+    blocked: AtomicU64,
+    aborted: AtomicBool,
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Doing {
+    /// It waits for a request's first byte.
+    Idle = 0,
+    /// It reads a request's head.
+    Head = 1,
+    /// A request is being answered.
+    Exchange = 2,
+}
+
+impl Watch {
+    /// A connection from which a whole head is expected now.
+    pub(crate) fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            doing: AtomicU8::new(Doing::Head as u8),
+            since: AtomicU64::new(0),
+            blocked: AtomicU64::new(0),
+            aborted: AtomicBool::new(false),
+        }
+    }
+
+    /// Bytes have come.
+    pub(crate) fn received(&self) {
+        if self.doing() == Doing::Idle {
+            self.set(Doing::Head);
+        }
+    }
+
+    /// A request's head is complete.
+    pub(crate) fn exchange(&self) {
+        self.doing.store(Doing::Exchange as u8, Ordering::Relaxed);
+    }
+
+    /// A request is answered.
+    pub(crate) fn idle(&self) {
+        self.set(Doing::Idle);
+    }
+
+    /// The client does not read.
+    pub(crate) fn blocked(&self) {
+        if self.blocked.load(Ordering::Relaxed) == 0 {
+            self.blocked.store(self.now() + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// The client has read something.
+    pub(crate) fn unblocked(&self) {
+        self.blocked.store(0, Ordering::Relaxed);
+    }
+
+    /// The connection is to be reset when it closes.
+    pub(crate) fn abort(&self) {
+        self.aborted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is to be reset when it closes.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
+    }
+
+    /// How long the connection may go on before the next look; `None` when its time is up.
+    pub(crate) fn left(&self, timeouts: &config::ServerTimeouts) -> Option<Duration> {
+        let now = self.now();
+        let doing = match self.doing() {
+            Doing::Idle => Some((self.since.load(Ordering::Relaxed), *timeouts.idle)),
+            Doing::Head => Some((self.since.load(Ordering::Relaxed), *timeouts.head)),
+            Doing::Exchange => None,
+        };
+        let blocked = match self.blocked.load(Ordering::Relaxed) {
+            0 => None,
+            since => Some((since - 1, *timeouts.write)),
+        };
+        let longest = (*timeouts.head).min(*timeouts.write).min(*timeouts.idle);
+        [doing, blocked].into_iter().flatten().try_fold(longest, |left, (since, limit)| {
+            let spent = Duration::from_millis(now.saturating_sub(since));
+            let rest = limit.checked_sub(spent).filter(|rest| !rest.is_zero())?;
+            Some(left.min(rest))
+        })
+    }
+
+    fn set(&self, doing: Doing) {
+        self.doing.store(doing as u8, Ordering::Relaxed);
+        self.since.store(self.now(), Ordering::Relaxed);
+    }
+
+    fn doing(&self) -> Doing {
+        match self.doing.load(Ordering::Relaxed) {
+            0 => Doing::Idle,
+            1 => Doing::Head,
+            _ => Doing::Exchange,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::units::Period;
+
+    fn timeouts() -> config::ServerTimeouts {
+        config::ServerTimeouts {
+            head: Period::seconds(10),
+            idle: Period::seconds(75),
+            write: Period::seconds(30),
+            ..config::ServerTimeouts::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_connection_ends_with_the_head_time() {
+        let watch = Watch::new();
+        assert_eq!(watch.left(&timeouts()), Some(Duration::from_secs(10)));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(watch.left(&timeouts()), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_may_wait_and_a_begun_head_may_not() {
+        let watch = Watch::new();
+        watch.exchange();
+        tokio::time::advance(Duration::from_secs(500)).await;
+        assert!(watch.left(&timeouts()).is_some(), "an exchange has deadlines of its own");
+        watch.idle();
+        tokio::time::advance(Duration::from_secs(70)).await;
+        assert_eq!(watch.left(&timeouts()), Some(Duration::from_secs(5)));
+        watch.received();
+        tokio::time::advance(Duration::from_secs(9)).await;
+        watch.received();
+        assert_eq!(watch.left(&timeouts()), Some(Duration::from_secs(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_stops_is_noticed_during_an_exchange() {
+        let watch = Watch::new();
+        watch.exchange();
+        watch.blocked();
+        tokio::time::advance(Duration::from_secs(29)).await;
+        watch.blocked();
+        assert_eq!(watch.left(&timeouts()), Some(Duration::from_secs(1)));
+        watch.unblocked();
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert!(watch.left(&timeouts()).is_some());
+    }
+}

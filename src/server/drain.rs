@@ -1,0 +1,76 @@
+//! How a worker tells its connections that it is about to end.
+
+use std::cell::{Cell, RefCell};
+use std::task::Waker;
+
+/// A worker's connections, so that each can be told to finish. A connection asks [`Drain::has_begun`] when it is
+/// polled, which costs a load; it is woken once, when the drain begins.
+#[derive(Debug, Default)]
+pub(super) struct Drain {
+    begun: Cell<bool>,
+    open: Cell<usize>,
+    wakers: RefCell<Vec<Option<Waker>>>,
+    free: RefCell<Vec<usize>>,
+    empty: tokio::sync::Notify,
+}
+
+/// A connection's place in its worker's [`Drain`].
+#[derive(Debug)]
+pub(super) struct Place {
+    index: usize,
+}
+
+impl Drain {
+    /// Takes a place for a connection.
+    pub(super) fn enter(&self) -> Place {
+        self.open.set(self.open.get() + 1);
+        let free = self.free.borrow_mut().pop();
+        let index = free.unwrap_or_else(|| {
+            let mut wakers = self.wakers.borrow_mut();
+            wakers.push(None);
+            wakers.len() - 1
+        });
+        Place { index }
+    }
+
+    /// Gives a place back.
+    pub(super) fn leave(&self, place: &Place) {
+        self.set(place, None);
+        self.free.borrow_mut().push(place.index);
+        self.open.set(self.open.get() - 1);
+        if self.open.get() == 0 {
+            self.empty.notify_waiters();
+        }
+    }
+
+    /// Leaves word whom to wake when the drain begins.
+    pub(super) fn wake_later(&self, place: &Place, waker: &Waker) {
+        self.set(place, Some(waker.clone()));
+    }
+
+    /// Whether connections are to finish.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.get()
+    }
+
+    /// Tells all connections to finish.
+    pub(super) fn begin(&self) {
+        self.begun.set(true);
+        for waker in self.wakers.borrow().iter().flatten() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Ends when no connection is left.
+    pub(super) async fn empty(&self) {
+        while self.open.get() > 0 {
+            self.empty.notified().await;
+        }
+    }
+
+    fn set(&self, place: &Place, waker: Option<Waker>) {
+        if let Some(slot) = self.wakers.borrow_mut().get_mut(place.index) {
+            *slot = waker;
+        }
+    }
+}

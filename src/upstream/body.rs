@@ -1,0 +1,405 @@
+//! The two bodies of an exchange: the request's on its way to the app, and the answer's on its way back.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::pause::Pause;
+use super::pool::Lease;
+
+/// How much of a request's body is read and thrown away when nobody wants it any more, and for how long, so that the
+/// client hears the answer instead of a reset.
+const LINGER: (u64, Duration) = (1024 * 1024, Duration::from_secs(2));
+
+/// How long a request with `Expect: 100-continue` waits for the app's word (RFC 9110, 10.1.1).
+const EXPECT_WAIT: Duration = Duration::from_secs(1);
+
+/// Why a request's body did not come whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyFault {
+    /// The client broke it off.
+    Broken,
+    /// Nothing came for too long.
+    Stalled,
+    /// It is larger than the limit.
+    TooLarge,
+}
+
+/// What bounds a request's body.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// Between two pieces.
+    pub pause: Duration,
+    /// Bytes of the whole; `None` is no limit.
+    pub size: Option<u64>,
+}
+
+/// A request's body. Clones are handles of one body: one goes to hyper, one stays with the exchange, which sees
+/// what became of it and can send it again as long as nothing was taken.
+#[derive(Clone, Debug, Default)]
+pub struct RequestBody(Option<Rc<Source>>);
+
+#[derive(Debug)]
+struct Source {
+    incoming: RefCell<Option<Incoming>>,
+    limits: BodyLimits,
+    taken: Cell<u64>,
+    begun: Cell<bool>,
+    ended: Cell<bool>,
+    fault: Cell<Option<BodyFault>>,
+    progress: Cell<Instant>,
+    pause: RefCell<Pause>,
+    gate: Option<Gate>,
+}
+
+/// Holds a body back until the app has said whether it wants it.
+#[derive(Debug)]
+struct Gate {
+    open: Arc<AtomicBool>,
+    closed: Cell<bool>,
+    timer: RefCell<Option<Pin<Box<Sleep>>>>,
+}
+
+/// Opens a [`RequestBody`]'s gate from hyper's callback, which must be `Send`.
+#[derive(Clone, Debug)]
+pub(super) struct Opener(Arc<AtomicBool>);
+
+impl Opener {
+    pub(super) fn open(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl RequestBody {
+    /// The body of a client's request; with `expects`, one that is asked for only when the app wants it.
+    #[must_use]
+    pub fn new(incoming: Incoming, limits: BodyLimits, expects: bool) -> Self {
+        if incoming.is_end_stream() {
+            return Self(None);
+        }
+        Self(Some(Rc::new(Source {
+            incoming: RefCell::new(Some(incoming)),
+            limits,
+            taken: Cell::new(0),
+            begun: Cell::new(false),
+            ended: Cell::new(false),
+            fault: Cell::new(None),
+            progress: Cell::new(Instant::now()),
+            pause: RefCell::new(Pause::new(limits.pause)),
+            gate: expects.then(Gate::new),
+        })))
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether it can be sent again: nothing of it was taken yet.
+    pub(super) fn is_whole(&self) -> bool {
+        self.0.as_ref().is_none_or(|source| !source.begun.get())
+    }
+
+    /// Whether all of it was sent.
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.as_ref().is_none_or(|source| source.ended.get())
+    }
+
+    /// What went wrong with it.
+    pub(super) fn fault(&self) -> Option<BodyFault> {
+        self.0.as_ref().and_then(|source| source.fault.get())
+    }
+
+    /// When its last piece was sent.
+    pub(super) fn progress(&self) -> Option<Instant> {
+        self.0.as_ref().map(|source| source.progress.get())
+    }
+
+    /// What opens its gate, if it has one.
+    pub(super) fn opener(&self) -> Option<Opener> {
+        let gate = self.0.as_ref()?.gate.as_ref()?;
+        Some(Opener(Arc::clone(&gate.open)))
+    }
+
+    /// The final answer has come: a body not asked for by now is not asked for at all.
+    pub(super) fn answered(&self) {
+        if let Some(source) = &self.0
+            && let Some(gate) = &source.gate
+            && !source.begun.get()
+        {
+            gate.closed.set(true);
+        }
+    }
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self {
+            open: Arc::new(AtomicBool::new(false)),
+            closed: Cell::new(false),
+            timer: RefCell::new(None),
+        }
+    }
+
+    fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.closed.get() {
+            return Poll::Pending;
+        }
+        if self.open.load(Ordering::Relaxed) {
+            return Poll::Ready(());
+        }
+        // hyper polls the body again after each read, so a 100 that it has just reported is seen without a waker.
+        let mut timer = self.timer.borrow_mut();
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep(EXPECT_WAIT)));
+        ready!(timer.as_mut().poll(cx));
+        self.open.store(true, Ordering::Relaxed);
+        Poll::Ready(())
+    }
+}
+
+impl Source {
+    fn poll_frame(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        if let Some(gate) = &self.gate {
+            ready!(gate.poll_open(cx));
+        }
+        let mut incoming = self.incoming.borrow_mut();
+        let Some(body) = incoming.as_mut() else {
+            return Poll::Ready(None);
+        };
+        self.begun.set(true);
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.count(frame))),
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(BodyFault::Broken)))),
+            Poll::Ready(None) => {
+                self.ended.set(true);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let over = self.pause.borrow_mut().poll_over(cx);
+                over.map(|()| Some(Err(self.fail(BodyFault::Stalled))))
+            }
+        }
+    }
+
+    fn count(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyFault> {
+        self.progress.set(Instant::now());
+        self.pause.borrow_mut().moved();
+        let size = frame.data_ref().map_or(0, |data| data.len() as u64);
+        self.taken.set(self.taken.get() + size);
+        if self.limits.size.is_some_and(|limit| self.taken.get() > limit) {
+            return Err(self.fail(BodyFault::TooLarge));
+        }
+        Ok(frame)
+    }
+
+    fn fail(&self, fault: BodyFault) -> BodyFault {
+        self.fault.set(Some(fault));
+        fault
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        let asked = self.gate.as_ref().is_none_or(|_| self.begun.get());
+        if let Some(incoming) = self.incoming.take()
+            && !self.ended.get()
+            && self.fault.get().is_none()
+            && asked
+        {
+            linger(incoming);
+        }
+    }
+}
+
+/// Reads on through a request's body that nobody wants, within bounds, so that the client, which may not listen
+/// before it has sent everything, gets its answer and can use its connection again.
+pub fn linger(mut body: Incoming) {
+    if body.is_end_stream() || body.size_hint().lower() > LINGER.0 {
+        return;
+    }
+    let reading = async move {
+        let mut left = LINGER.0;
+        while let Some(Ok(frame)) =
+            std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+        {
+            let size = frame.data_ref().map_or(0, |data| data.len() as u64);
+            let Some(rest) = left.checked_sub(size) else { break };
+            left = rest;
+        }
+    };
+    tokio::task::spawn_local(tokio::time::timeout(LINGER.1, reading));
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        match &self.0 {
+            Some(source) => source.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|source| {
+            let ended = source.incoming.borrow().as_ref().is_none_or(Body::is_end_stream);
+            if ended {
+                source.ended.set(true);
+            }
+            ended
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Some(source) => {
+                source.incoming.borrow().as_ref().map_or_else(SizeHint::new, Body::size_hint)
+            }
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl fmt::Display for BodyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Broken => "the client broke the request's body off",
+            Self::Stalled => "the request's body stopped coming",
+            Self::TooLarge => "the request's body is larger than the limit",
+        })
+    }
+}
+
+impl std::error::Error for BodyFault {}
+
+/// Why an answer's body did not come whole.
+#[derive(Debug)]
+pub enum AnswerFault {
+    /// The app broke it off, or its framing is broken.
+    Broken(hyper::Error),
+    /// Nothing came for this long.
+    Stalled(Duration),
+}
+
+/// An answer's body, and the connection that it comes over. At its end the connection goes back to its pool; dropped
+/// before that, the connection is closed.
+#[derive(Debug)]
+pub struct AnswerBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    request: RequestBody,
+    pause: Pause,
+}
+
+impl AnswerBody {
+    /// `pause` is the longest time between two pieces.
+    pub(super) fn new(
+        incoming: Incoming,
+        lease: Lease,
+        request: RequestBody,
+        pause: Duration,
+    ) -> Self {
+        let mut body = Self {
+            incoming,
+            lease: Some(lease),
+            request,
+            pause: Pause::new(pause),
+        };
+        body.end_if_over();
+        body
+    }
+
+    /// The next piece.
+    ///
+    /// # Errors
+    ///
+    /// When it will not come whole. The connection is closed then.
+    pub fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.pause.moved();
+                self.end_if_over();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.lease = None;
+                Poll::Ready(Some(Err(AnswerFault::Broken(error))))
+            }
+            Poll::Ready(None) => {
+                self.give_back();
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.pause.poll_over(cx).map(|()| {
+                self.lease = None;
+                Some(Err(AnswerFault::Stalled(self.pause.limit())))
+            }),
+        }
+    }
+
+    /// Whether the body is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    /// What is known of its length.
+    #[must_use]
+    pub fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+
+    fn end_if_over(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.give_back();
+        }
+    }
+
+    /// Gives the connection back, unless the request is still on its way: then the connection cannot be used again.
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && self.request.has_ended()
+        {
+            lease.give_back();
+        }
+    }
+}
+
+impl fmt::Display for AnswerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(_) => f.write_str("the app broke its answer off"),
+            Self::Stalled(pause) => write!(f, "the app sent nothing more for {pause:?}"),
+        }
+    }
+}
+
+impl std::error::Error for AnswerFault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Broken(error) => Some(error),
+            Self::Stalled(_) => None,
+        }
+    }
+}

@@ -38,7 +38,7 @@ pub struct Captured {
     pub seen: u64,
     /// Whether `content` is all of the body.
     pub complete: bool,
-    /// Whether a content coding was undone.
+    /// Whether `content` is free of content codings; where it is not, it is kept as it came.
     pub decoded: bool,
     /// What went wrong, where something did; for the operator.
     pub trouble: Option<String>,
@@ -125,6 +125,7 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
             Captured { seen: self.seen, trouble: self.trouble.clone(), ..Captured::default() };
         if self.codings.is_empty() {
             captured.complete = whole;
+            captured.decoded = true;
             captured.content = raw.into();
             return captured;
         }

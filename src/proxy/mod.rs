@@ -1,1 +1,190 @@
-//! The way of a request: an exchange from its first byte to its page or its passing answer.
+//! The way of a request: from its head to its passing answer or its page.
+//!
+//! [`Proxy::handle`] always returns a response, never an error. What a client's disappearance cancels: waiting for the
+//! app's head, and a passing answer. What it does not: a capture under way and its incident (see [`afterwork`]).
+
+mod afterwork;
+mod body;
+mod exchange;
+mod failure;
+mod forward;
+mod headers;
+mod refuse;
+mod record;
+mod replace;
+mod route;
+mod screen;
+mod upgrade;
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use ipnet::IpNet;
+
+use crate::config;
+use crate::incident::Incidents;
+use crate::intercept::{self, Verdict};
+use crate::page::Pages;
+use crate::request_id::{IdKey, IdSource};
+use crate::server::{Handler, Peer};
+use crate::telemetry::COUNTERS;
+use crate::upstream::{BodyLimits, Client, Upstream};
+
+use afterwork::Afterwork;
+use exchange::Exchange;
+use refuse::Refusal;
+
+pub use body::Body;
+pub use route::Route;
+
+/// What one configuration comes to: the same for all workers, and for an exchange from its beginning to its end.
+pub struct Snapshot {
+    /// The first that matches wins.
+    pub routes: Vec<Arc<Route>>,
+    /// The apps, with how each wants its `Host`.
+    pub upstreams: Vec<(Arc<Upstream>, config::HostHeader)>,
+    /// Pages for requests that no route is for.
+    pub pages: Pages,
+    /// What is taken out of log lines where no route says it.
+    pub redactor: crate::incident::Redactor,
+    /// The request ID's header, and whose IDs are kept.
+    pub request_id: config::RequestIdHeader,
+    /// Whose forwarding fields are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether `Via` is set.
+    pub via: bool,
+    /// What bounds a request's head.
+    pub limits: config::Limits,
+    /// What bounds a request's body.
+    pub body_limits: BodyLimits,
+    /// The access log's form.
+    pub access: config::AccessFormat,
+    /// How much of a body the log line holds, in bytes.
+    pub log_body: usize,
+    /// How long a page waits for its incident's commit.
+    pub commit_wait: Duration,
+    /// This process's name in its records.
+    pub instance: Arc<str>,
+}
+
+/// A worker's proxy.
+pub struct Proxy {
+    settings: Arc<Snapshot>,
+    clients: Vec<Client>,
+    ids: IdSource,
+    incidents: Incidents,
+    afterwork: Afterwork,
+}
+
+impl Proxy {
+    /// The proxy of `worker`; to be made inside its runtime.
+    #[must_use]
+    pub fn new(
+        settings: Arc<Snapshot>,
+        incidents: Incidents,
+        key: &Arc<IdKey>,
+        worker: usize,
+    ) -> Self {
+        let client = |(upstream, _): &(Arc<Upstream>, _)| Client::new(Arc::clone(upstream), worker);
+        Self {
+            clients: settings.upstreams.iter().map(client).collect(),
+            ids: IdSource::new(key, worker),
+            settings,
+            incidents,
+            afterwork: Afterwork::default(),
+        }
+    }
+
+    async fn answer(self: &Rc<Self>, exchange: &Rc<Exchange>, body: Incoming) -> Response<Body> {
+        if let Err(refusal) = screen::screen(exchange, &self.settings.limits) {
+            return self.refuse(exchange, None, refusal, Some(body));
+        }
+        let Some(route) = self.find(exchange) else {
+            return self.refuse(exchange, None, Refusal::NoRoute, Some(body));
+        };
+        let answer = self.forward(exchange, route, body).await;
+        match intercept::judge(answer, &route.policy) {
+            Verdict::Pass(answer) => self.pass(exchange, route, answer),
+            Verdict::Replace(failure) => self.replace(exchange, route, failure).await,
+        }
+    }
+
+    fn find(&self, exchange: &Exchange) -> Option<&Arc<Route>> {
+        self.settings.routes.iter().find(|route| route.matches(exchange))
+    }
+}
+
+impl Handler for Proxy {
+    type Body = Body;
+
+    async fn handle(self: Rc<Self>, request: Request<Incoming>, peer: Rc<Peer>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let exchange = Rc::new(Exchange::begin(head, peer, &self.ids, &self.settings));
+        let mut leaving = Leaving { gone: true };
+        let response = match caught(self.answer(&exchange, body)).await {
+            Ok(response) => response,
+            Err(panic) => self.fail(&exchange, &panic).await,
+        };
+        leaving.gone = false;
+        response
+    }
+
+    async fn settle(self: Rc<Self>) {
+        self.afterwork.done().await;
+    }
+}
+
+/// Counts a visitor who leaves before there is an answer: the exchange is dropped then.
+struct Leaving {
+    gone: bool,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if self.gone {
+            COUNTERS.client_gone.add_one();
+        }
+    }
+}
+
+/// Runs a future; a panic in it becomes an error that says what it said.
+async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    poll_fn(move |cx| {
+        // After a panic the future is dropped and nothing else that it could have left half done is looked at.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(said(&*panic))),
+        }
+    })
+    .await
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_with_its_words() {
+        let ended = caught(async { 7 }).await;
+        assert_eq!(ended, Ok(7));
+        let ended: Result<(), _> = caught(async { panic!("the {} broke", "jar") }).await;
+        assert_eq!(ended, Err("the jar broke".to_owned()));
+    }
+}

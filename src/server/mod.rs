@@ -15,6 +15,7 @@ mod peer;
 mod stream;
 mod wire;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -27,7 +28,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::runtime::LocalRuntime;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::config;
 
@@ -74,6 +75,7 @@ pub struct Server {
     workers: Vec<JoinHandle<()>>,
     addresses: Vec<SocketAddr>,
     crew: Arc<Crew>,
+    running: mpsc::Receiver<Infallible>,
 }
 
 /// How far a server has come.
@@ -102,6 +104,7 @@ impl Server {
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let (stop, phase) = watch::channel(Phase::Serving);
         let (crew, inboxes) = Crew::assemble(settings.workers, settings.max_connections);
+        let (alive, running) = mpsc::channel(1);
         let mut workers = Vec::with_capacity(settings.workers);
         for (index, inbox) in inboxes.into_iter().enumerate() {
             let worker = accept::Worker {
@@ -112,12 +115,13 @@ impl Server {
                 settings: settings.clone(),
                 phase: phase.clone(),
             };
-            let make = make.clone();
+            let (make, alive) = (make.clone(), alive.clone());
             workers.push(spawn(&format!("{}-{index}", settings.name), move || {
+                let _alive: mpsc::Sender<Infallible> = alive;
                 worker.run(move || Rc::new(make(index)))
             })?);
         }
-        Ok(Self { stop, workers, addresses, crew })
+        Ok(Self { stop, workers, addresses, crew, running })
     }
 
     /// The addresses that it listens on, in the listeners' order.
@@ -137,10 +141,12 @@ impl Server {
         self.stop.send_replace(Phase::Draining);
     }
 
-    /// Whether all workers have ended.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.workers.iter().all(JoinHandle::is_finished)
+    /// Ends when all workers have ended: after [`Server::drain`] when nothing is left in flight or its time is up.
+    ///
+    /// Cancel safe.
+    pub async fn ended(&mut self) {
+        // Nothing is ever sent; the channel closes with the last worker.
+        drop(self.running.recv().await);
     }
 
     /// Drops what is left and waits for the workers' ends.

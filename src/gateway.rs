@@ -1,0 +1,242 @@
+//! The parts of a running proxy, put together: from a checked configuration to listeners that serve.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::admin::{Admin, State};
+use crate::config::{self, Config, Listen};
+use crate::incident::{Incidents, Redactor};
+use crate::page::Pages;
+use crate::proxy::{Proxy, Route, Snapshot};
+use crate::request_id::IdKey;
+use crate::server::{Server, Settings};
+use crate::upstream::{BodyLimits, Upstream};
+
+/// Connections that the kernel holds for a listener until a worker accepts them.
+const BACKLOG: i32 = 1024;
+
+/// A running proxy. Dropped, it ends at once.
+pub struct Gateway {
+    server: Server,
+    admin: Option<Server>,
+    state: Arc<State>,
+    incidents: Incidents,
+}
+
+impl Gateway {
+    /// Binds and serves what the configuration says.
+    ///
+    /// # Errors
+    ///
+    /// Every problem that keeps it from running, a line each.
+    pub fn start(config: &Config) -> Result<Self, Vec<String>> {
+        let workers = workers(config);
+        let snapshot = Arc::new(snapshot(config, workers)?);
+        let listeners = bind(&addresses(config))?;
+        let operators = bind(&config.admin.listen)?;
+        let incidents = Incidents::new(&config.incidents);
+        let state = Arc::new(State::default());
+        let failed = |error: io::Error| vec![format!("cannot start: {error}")];
+        let admin = (!operators.is_empty())
+            .then(|| serve_admin(&operators, Arc::clone(&state)))
+            .transpose()
+            .map_err(failed)?;
+        let key = Arc::new(IdKey::new());
+        let kept = incidents.clone();
+        let make = move |worker| Proxy::new(Arc::clone(&snapshot), kept.clone(), &key, worker);
+        let server = Server::start(&listeners, &settings(config, workers), make).map_err(failed)?;
+        Ok(Self { server, admin, state, incidents })
+    }
+
+    /// The addresses that visitors reach it at.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.server.addresses()
+    }
+
+    /// The addresses of the operator's listener.
+    #[must_use]
+    pub fn admin_addresses(&self) -> &[SocketAddr] {
+        self.admin.as_ref().map_or(&[], Server::addresses)
+    }
+
+    /// What is kept of its failures.
+    #[must_use]
+    pub fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    /// The visitors' connections open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.server.connections()
+    }
+
+    /// Accepts nothing more, says that it is not ready, finishes what is in flight, and ends when that is done or
+    /// `server.drain` is over.
+    pub async fn drain(&mut self) {
+        self.state.drain();
+        self.server.drain();
+        self.server.ended().await;
+    }
+
+    /// Ends what is left.
+    pub fn end(self) {
+        self.server.end();
+        if let Some(admin) = self.admin {
+            admin.end();
+        }
+    }
+}
+
+/// What a configuration comes to, without binding anything; `check` asks for it too.
+///
+/// # Errors
+///
+/// Every problem of its upstreams, routes and pages, a line each.
+pub fn snapshot(config: &Config, workers: usize) -> Result<Snapshot, Vec<String>> {
+    let mut problems = Vec::new();
+    let upstreams = upstreams(config, workers, &mut problems);
+    let routes = routes(config, &mut problems);
+    let pages = Pages::build(&config.pages, &config.brand, &config.folder);
+    let pages = pages.map_err(|found| problems.extend(found.iter().map(ToString::to_string)));
+    let (Ok(pages), true) = (pages, problems.is_empty()) else {
+        problems.dedup();
+        return Err(problems);
+    };
+    let server = &config.server;
+    Ok(Snapshot {
+        routes,
+        upstreams,
+        pages,
+        redactor: Redactor::new(&config.intercept.redact, config.incidents.client),
+        request_id: server.request_id.clone(),
+        trusted_proxies: server.trusted_proxies.clone(),
+        via: server.via,
+        limits: server.limits.clone(),
+        body_limits: BodyLimits {
+            pause: *server.timeouts.body,
+            size: (server.limits.body.0 > 0).then_some(server.limits.body.0),
+        },
+        access: config.log.access,
+        log_body: config.incidents.log_body.bytes(),
+        commit_wait: *config.incidents.commit_wait,
+        instance: instance(&config.incidents),
+    })
+}
+
+fn upstreams(
+    config: &Config,
+    workers: usize,
+    problems: &mut Vec<String>,
+) -> Vec<(Arc<Upstream>, config::HostHeader)> {
+    let mut built = Vec::with_capacity(config.upstreams.len());
+    for (name, settings) in &config.upstreams {
+        match Upstream::build(name, settings, &config.folder, workers) {
+            Ok(upstream) => built.push((Arc::new(upstream), settings.host.clone())),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    built
+}
+
+fn routes(config: &Config, problems: &mut Vec<String>) -> Vec<Arc<Route>> {
+    let mut built = Vec::with_capacity(config.routes.len());
+    for route in &config.routes {
+        let Some(place) = config.upstreams.keys().position(|name| *name == route.upstream) else {
+            let (route, upstream) = (&route.name, &route.upstream);
+            problems.push(format!("route `{route}` names upstream `{upstream}`, which is not there"));
+            continue;
+        };
+        match Route::build(route, place, config.incidents.client, &config.folder) {
+            Ok(route) => built.push(Arc::new(route)),
+            Err(found) => problems.extend(found.iter().map(ToString::to_string)),
+        }
+    }
+    built
+}
+
+/// The worker threads that a configuration asks for, or one a CPU that the process may use.
+#[must_use]
+pub fn workers(config: &Config) -> usize {
+    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+    config.server.workers.unwrap_or_else(available).clamp(1, 256)
+}
+
+fn settings(config: &Config, workers: usize) -> Settings {
+    Settings {
+        workers,
+        name: "worker",
+        max_connections: config.server.max_connections,
+        timeouts: config.server.timeouts.clone(),
+        limits: config.server.limits.clone(),
+        drain: *config.server.drain,
+    }
+}
+
+fn serve_admin(listeners: &[TcpListener], state: Arc<State>) -> io::Result<Server> {
+    let settings = Settings {
+        workers: 1,
+        name: "admin",
+        max_connections: 256,
+        timeouts: config::ServerTimeouts::default(),
+        limits: config::Limits::default(),
+        drain: Duration::from_secs(1),
+    };
+    Server::start(listeners, &settings, move |_| Admin::new(Arc::clone(&state)))
+}
+
+fn addresses(config: &Config) -> Vec<SocketAddr> {
+    let plain = |listen: &Listen| match listen {
+        Listen::Tcp(address) => Some(*address),
+        Listen::Tls(_) | Listen::Unix(_) => None,
+    };
+    config.server.listen.iter().filter_map(plain).collect()
+}
+
+/// Binds all addresses, or says of each that cannot be bound why.
+fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Vec<String>> {
+    let (mut bound, mut problems) = (Vec::new(), Vec::new());
+    for address in addresses {
+        match listen(*address) {
+            Ok(listener) => bound.push(listener),
+            Err(error) => problems.push(cannot_listen(*address, &error)),
+        }
+    }
+    if problems.is_empty() { Ok(bound) } else { Err(problems) }
+}
+
+/// A listener without `SO_REUSEPORT`, so that a second process on a taken port is told so.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another process listens there",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need the right to bind them",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        _ => "",
+    };
+    format!("cannot listen on {address}: {error}{hint}")
+}
+
+/// The process's name in its records: as configured, or the host's.
+fn instance(settings: &config::Incidents) -> Arc<str> {
+    let host = || {
+        let read = |path: &str| std::fs::read_to_string(Path::new(path)).ok();
+        read("/proc/sys/kernel/hostname").or_else(|| read("/etc/hostname"))
+    };
+    let name = settings.instance.clone().or_else(host).unwrap_or_default();
+    name.trim().into()
+}

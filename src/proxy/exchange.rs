@@ -1,0 +1,166 @@
+//! One request and what happens to it: the value that all stages after the server share.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::config::AcceptId;
+use crate::request_id::{IdSource, RequestId};
+use crate::server::Peer;
+
+use super::Snapshot;
+
+/// A request under way. Its head stays as the client sent it; what goes to the app is made from it.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) id: RequestId,
+    pub(super) id_value: HeaderValue,
+    pub(super) begun: Instant,
+    pub(super) time: SystemTime,
+    pub(super) peer: Rc<Peer>,
+    /// Whether the peer is a proxy whose word on the client is taken.
+    pub(super) trusted: bool,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) version: Version,
+    pub(super) headers: HeaderMap,
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+impl Exchange {
+    /// Begins the exchange of a request: gives it an ID, or keeps the one of a trusted proxy.
+    pub(super) fn begin(head: Parts, peer: Rc<Peer>, ids: &IdSource, settings: &Snapshot) -> Self {
+        let time = SystemTime::now();
+        let trusted = settings.trusts(peer.address().ip());
+        let id = settings
+            .takes_id(trusted)
+            .then(|| head.headers.get(&settings.request_id.header))
+            .flatten()
+            .and_then(|value| RequestId::accept(value.to_str().ok()?))
+            .unwrap_or_else(|| ids.next(time));
+        Self {
+            id_value: id.header_value(),
+            id,
+            begun: Instant::now(),
+            time,
+            peer,
+            trusted,
+            method: head.method,
+            uri: head.uri,
+            version: head.version,
+            headers: head.headers,
+        }
+    }
+
+    /// When the request came.
+    pub(super) fn timestamp(&self) -> Timestamp {
+        Timestamp::try_from(self.time).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// How long it has taken so far.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// The host asked for, with its port: the target's where it has one (RFC 9112, 3.2.2), the `Host` field's
+    /// otherwise; empty where there is none.
+    pub(super) fn authority(&self) -> &str {
+        match self.uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => self.header(&HOST).unwrap_or_default(),
+        }
+    }
+
+    /// The host asked for, without port.
+    pub(super) fn host(&self) -> &str {
+        without_port(self.authority())
+    }
+
+    /// Path and query as they were asked for.
+    pub(super) fn target(&self) -> &str {
+        self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+    }
+
+    /// A header's value, where that is visible ASCII.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The visitor's address: the peer's, or the one that the nearest trusted proxies vouch for.
+    pub(super) fn client(&self, settings: &Snapshot) -> IpAddr {
+        let peer = self.peer.address().ip();
+        if !self.trusted {
+            return peer;
+        }
+        let hops = self.headers.get_all(X_FORWARDED_FOR).iter();
+        let hops: Vec<_> = hops.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(',')).collect();
+        let mut client = peer;
+        for hop in hops.into_iter().rev() {
+            let Some(address) = address(hop.trim()) else { break };
+            client = address;
+            if !settings.trusts(address) {
+                break;
+            }
+        }
+        client
+    }
+}
+
+impl Snapshot {
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network: &IpNet| network.contains(&address))
+    }
+
+    fn takes_id(&self, trusted: bool) -> bool {
+        trusted && self.request_id.accept == AcceptId::Trusted
+    }
+}
+
+/// An authority without its port: `[::1]:80` gives `[::1]`.
+pub(super) fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            if host.contains(':') && !host.ends_with(']') { authority } else { host }
+        }
+        _ => authority,
+    }
+}
+
+/// An address of `X-Forwarded-For`, which some write with a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let host = without_port(text);
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_told_from_addresses() {
+        for (authority, host) in [
+            ("shop.example", "shop.example"),
+            ("shop.example:8080", "shop.example"),
+            ("shop.example:", "shop.example"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::1", "::1"),
+            ("", ""),
+        ] {
+            assert_eq!(without_port(authority), host, "{authority}");
+        }
+        assert_eq!(address("192.0.2.1:4711"), Some("192.0.2.1".parse().unwrap()));
+        assert_eq!(address("[2001:db8::1]:80"), Some("2001:db8::1".parse().unwrap()));
+        assert_eq!(address("::ffff:192.0.2.1"), Some("192.0.2.1".parse().unwrap()));
+        assert_eq!(address("unknown"), None);
+    }
+}

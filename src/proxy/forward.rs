@@ -1,0 +1,72 @@
+//! The way to the app: an exchange out, an answer or an error back, and a passing answer on to the visitor.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, EXPECT};
+use http::uri::PathAndQuery;
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+
+use super::body::{Body, Passing};
+use super::exchange::Exchange;
+use super::route::Route;
+use super::{Proxy, headers};
+use crate::upstream::{Answer, RequestBody, UpstreamError};
+
+impl Proxy {
+    /// Sends the request to the route's app.
+    pub(super) async fn forward(
+        &self,
+        exchange: &Exchange,
+        route: &Route,
+        body: Incoming,
+    ) -> Result<Answer, UpstreamError> {
+        let expects = exchange.headers.contains_key(EXPECT) && exchange.version >= Version::HTTP_11;
+        let body = RequestBody::new(body, self.settings.body_limits, expects);
+        let (client, host) = self.client(route);
+        let endpoint = &client.upstream().authority;
+        let draft = || {
+            let mut request = Request::new(());
+            *request.method_mut() = exchange.method.clone();
+            *request.uri_mut() = target(&exchange.uri);
+            *request.headers_mut() = headers::request(exchange, &self.settings, host, endpoint);
+            request
+        };
+        client.send(draft, &body, &route.timeouts).await
+    }
+
+    /// Passes an answer on as it is: what belongs to the connection removed, the request ID set.
+    pub(super) fn pass(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        route: &Arc<Route>,
+        answer: Answer,
+    ) -> Response<Body> {
+        let Answer { mut head, body, .. } = answer;
+        headers::clean_answer(&mut head.headers);
+        headers::settle_length(&mut head.headers);
+        route.policy.strip(&mut head.headers);
+        head.headers.insert(self.settings.request_id.header.clone(), exchange.id_value.clone());
+        // The version is this connection's, not the app's.
+        head.version = Version::HTTP_11;
+        let by_close = exchange.version == Version::HTTP_10
+            && body.size_hint().exact().is_none()
+            && !head.headers.contains_key(CONTENT_LENGTH);
+        let passing = Passing::new(self, exchange, route, (head.status, by_close), body);
+        Response::from_parts(head, Body::Passing(passing))
+    }
+
+    /// The client and the host rule of a route's upstream.
+    fn client(&self, route: &Route) -> (&crate::upstream::Client, &crate::config::HostHeader) {
+        let client = self.clients.get(route.upstream);
+        let upstream = self.settings.upstreams.get(route.upstream);
+        #[expect(clippy::expect_used, reason = "a snapshot's routes point into its own upstreams")]
+        client.zip(upstream.map(|(_, host)| host)).expect("a route's upstream is in its snapshot")
+    }
+}
+
+/// The target in the form that an origin expects (RFC 9112, 3.2.1).
+fn target(uri: &Uri) -> Uri {
+    Uri::from(uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")))
+}

@@ -1,0 +1,180 @@
+//! What an exchange becomes when it is written down or shown: a record's draft, a page, an access line.
+
+use std::sync::Arc;
+
+use http::header::{HeaderValue, REFERER, USER_AGENT};
+use http::{Method, Response, StatusCode};
+
+use super::body::Body;
+use super::exchange::Exchange;
+use super::failure::Terms;
+use super::route::Route;
+use super::{Proxy, Snapshot};
+use crate::config::AccessFormat;
+use crate::incident::{Cause, Fingerprint, Incident, Redactor, RequestRecord, Served, UpstreamRecord};
+use crate::intercept::FailedAnswer;
+use crate::page::{Page, PageContext};
+use crate::telemetry::{self, AccessLine};
+use crate::upstream::UpstreamError;
+
+impl Proxy {
+    /// The page of a failure or a refusal; `replaced` is the media type of the answer that it stands in for.
+    pub(super) fn page(
+        &self,
+        exchange: &Exchange,
+        route: Option<&Arc<Route>>,
+        terms: Terms,
+        replaced: Option<&HeaderValue>,
+    ) -> Page {
+        let pages = route.map_or(&self.settings.pages, |route| &route.pages);
+        let wanted = pages.negotiate(&exchange.headers, replaced);
+        pages.render(
+            &wanted,
+            &PageContext {
+                status: terms.status,
+                notice: terms.notice,
+                request_id: exchange.id.as_str(),
+                time: exchange.timestamp(),
+                host: exchange.host(),
+                path: exchange.uri.path(),
+                method: &exchange.method,
+                retry_after: terms.retry_after,
+            },
+        )
+    }
+
+    /// A page as a response. For HEAD hyper leaves the body away and keeps its length.
+    pub(super) fn respond(&self, exchange: &Exchange, page: Page) -> Response<Body> {
+        let Page { status, headers, body, .. } = page;
+        let sent = if exchange.method == Method::HEAD { 0 } else { body.len() as u64 };
+        let mut response = Response::new(Body::Page(Some(body)));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        let id = &self.settings.request_id.header;
+        response.headers_mut().insert(id.clone(), exchange.id_value.clone());
+        if self.settings.access != AccessFormat::Off {
+            let route = self.find(exchange);
+            self.write_access(exchange, route.map(AsRef::as_ref), status, sent);
+        }
+        response
+    }
+
+    /// A record of this exchange, all but what the upstream and the capture add.
+    pub(super) fn draft(
+        &self,
+        exchange: &Exchange,
+        route: Option<&Arc<Route>>,
+        cause: Cause,
+        page: Option<&Page>,
+    ) -> Incident {
+        let redactor = self.settings.redactor(route.map(AsRef::as_ref));
+        Incident {
+            seq: 0,
+            id: exchange.id.clone(),
+            time: exchange.timestamp(),
+            instance: Arc::clone(&self.settings.instance),
+            cause,
+            route: route.map_or_else(|| "".into(), |route| Arc::clone(&route.name)),
+            summary: String::new(),
+            fingerprint: Fingerprint(0),
+            request: RequestRecord {
+                method: exchange.method.as_str().to_owned(),
+                url: redactor.url(exchange.target()),
+                version: exchange.version,
+                client: redactor.client(exchange.client(&self.settings)),
+                headers: redactor.headers(&exchange.headers),
+            },
+            upstream: None,
+            body: None,
+            served: page.map(|page| Served {
+                status: page.status.as_u16(),
+                format: page.format.name(),
+                language: Arc::clone(&page.language),
+                template: Arc::clone(&page.template),
+            }),
+            reference: None,
+            trace_id: None,
+            duration: exchange.elapsed(),
+        }
+    }
+
+    /// What a record says of a route's app before that has answered.
+    pub(super) fn upstream_record(&self, route: &Route) -> UpstreamRecord {
+        let upstream = self.settings.upstreams.get(route.upstream).map(|(upstream, _)| upstream);
+        UpstreamRecord {
+            name: upstream.map_or_else(|| "".into(), |upstream| Arc::clone(&upstream.name)),
+            endpoint: upstream.map_or_else(|| "".into(), |upstream| Arc::clone(&upstream.authority)),
+            status: None,
+            headers: Vec::new(),
+            attempts: 1,
+            head_ms: None,
+            error: None,
+        }
+    }
+
+    pub(super) fn upstream_of_answer(&self, route: &Route, answer: &FailedAnswer) -> UpstreamRecord {
+        UpstreamRecord {
+            status: Some(answer.status.as_u16()),
+            headers: route.redactor.headers(&answer.headers),
+            attempts: answer.attempts,
+            head_ms: Some(telemetry::milliseconds(answer.head_time)),
+            ..self.upstream_record(route)
+        }
+    }
+
+    pub(super) fn upstream_of_error(&self, route: &Route, error: &UpstreamError) -> UpstreamRecord {
+        UpstreamRecord {
+            attempts: error.attempts,
+            error: Some(error.chain()),
+            ..self.upstream_record(route)
+        }
+    }
+
+    /// Writes a passing answer's line of the access log, where there is one.
+    pub(super) fn log_access(
+        &self,
+        exchange: &Exchange,
+        route: &Arc<Route>,
+        status: StatusCode,
+        sent: u64,
+    ) {
+        if self.settings.access != AccessFormat::Off {
+            self.write_access(exchange, Some(route), status, sent);
+        }
+    }
+
+    fn write_access(
+        &self,
+        exchange: &Exchange,
+        route: Option<&Route>,
+        status: StatusCode,
+        sent: u64,
+    ) {
+        let redactor = self.settings.redactor(route);
+        let referer = exchange.header(&REFERER).map(|referer| redactor.url(referer));
+        let upstream = route.map(|route| self.upstream_record(route).name);
+        let line = AccessLine {
+            request_id: &exchange.id,
+            time: exchange.timestamp(),
+            client: redactor.client(exchange.client(&self.settings)),
+            method: exchange.method.as_str(),
+            target: &redactor.url(exchange.target()),
+            version: exchange.version,
+            status: status.as_u16(),
+            bytes: sent,
+            duration: exchange.elapsed(),
+            referer: referer.as_deref(),
+            user_agent: exchange.header(&USER_AGENT),
+            route: route.map_or("", |route| &route.name),
+            upstream: upstream.as_deref().unwrap_or_default(),
+        };
+        telemetry::access(&line, self.settings.access);
+    }
+}
+
+impl Snapshot {
+    /// What is taken out of a route's records, and of those of no route.
+    pub(super) fn redactor<'a>(&'a self, route: Option<&'a Route>) -> &'a Redactor {
+        route.map_or(&self.redactor, |route| &route.redactor)
+    }
+}

@@ -1,0 +1,115 @@
+//! Requests that no app hears of.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::Proxy;
+use super::body::Body;
+use super::exchange::Exchange;
+use super::route::Route;
+use crate::incident::Cause;
+use crate::page::Notice;
+use crate::telemetry::COUNTERS;
+use crate::upstream;
+
+use super::failure::Terms;
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is not a request that can be read in one way; says why.
+    Bad(&'static str),
+    /// No route is for it.
+    NoRoute,
+    /// Its body stopped coming.
+    BodyStalled,
+    /// Its body broke off, or its framing did: mostly a client that has left.
+    BodyBroken,
+    /// Its body is larger than the limit.
+    BodyTooLarge,
+    /// Its target is longer than the limit.
+    TargetTooLong,
+    /// It expects something unknown.
+    Expectation,
+}
+
+impl Refusal {
+    /// The status of its page.
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Bad(_) | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
+        }
+    }
+
+    /// Whether the connection may be used again: not where it is uncertain what of the request is still to come.
+    fn closes(self) -> bool {
+        match self {
+            Self::NoRoute | Self::Expectation => false,
+            Self::Bad(_)
+            | Self::BodyBroken
+            | Self::BodyStalled
+            | Self::BodyTooLarge
+            | Self::TargetTooLong => true,
+        }
+    }
+
+    /// Why, for the log.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Bad(why) => why,
+            Self::NoRoute => "no route",
+            Self::BodyStalled => "the body stopped coming",
+            Self::BodyBroken => "the body broke off",
+            Self::BodyTooLarge => "the body is too large",
+            Self::TargetTooLong => "the target is too long",
+            Self::Expectation => "an unknown expectation",
+        }
+    }
+}
+
+impl Proxy {
+    /// Refuses a request with a page; `body` is what is left unread of it.
+    pub(super) fn refuse(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        route: Option<&Arc<Route>>,
+        refusal: Refusal,
+        body: Option<Incoming>,
+    ) -> Response<Body> {
+        COUNTERS.refused.add_one();
+        self.log_refusal(exchange, route, refusal);
+        if let Some(body) = body.filter(|_| !exchange.headers.contains_key(EXPECT)) {
+            upstream::linger(body);
+        }
+        let terms = Terms::new(Cause::Refused, Notice::Refused, refusal.status());
+        let page = self.page(exchange, route, terms, None);
+        let mut response = self.respond(exchange, page);
+        if refusal.closes() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn log_refusal(&self, exchange: &Exchange, route: Option<&Arc<Route>>, refusal: Refusal) {
+        let redactor = self.settings.redactor(route.map(AsRef::as_ref));
+        tracing::info!(
+            target: "pardon::refusal",
+            request_id = exchange.id.as_str(),
+            status = refusal.status().as_u16(),
+            method = exchange.method.as_str(),
+            path = redactor.url(exchange.target()),
+            client = redactor.client(exchange.client(&self.settings)).map(tracing::field::display),
+            reason = refusal.reason(),
+            "refused"
+        );
+    }
+}

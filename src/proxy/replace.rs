@@ -1,0 +1,250 @@
+//! A failure becomes a page and a record under one ID.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::Proxy;
+use super::body::Body;
+use super::exchange::Exchange;
+use super::failure::{Outcome, Terms, outcome};
+use super::route::Route;
+use crate::incident::{
+    self, Amendment, BodyRecord, Cause, Confirmation, Incident, UpstreamRecord,
+};
+use crate::intercept::{Capture, Captured, FailedAnswer, Failure};
+use crate::page::Notice;
+use crate::telemetry::COUNTERS;
+use crate::upstream::{AnswerFault, UpstreamError};
+
+impl Proxy {
+    /// Serves a page in the place of a failure, when its incident is committed or has been waited for long enough.
+    pub(super) async fn replace(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        route: &Arc<Route>,
+        failure: Failure,
+    ) -> Response<Body> {
+        match failure {
+            Failure::Answered(answer) => self.replace_answer(exchange, route, answer).await,
+            Failure::Unanswered(error) => self.replace_error(exchange, route, &error).await,
+        }
+    }
+
+    async fn replace_answer(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        route: &Arc<Route>,
+        answer: FailedAnswer,
+    ) -> Response<Body> {
+        let mut terms = Terms::new(Cause::UpstreamStatus, Notice::AppFailed, answer.status);
+        terms.retry_after = retry_after(route, &answer.headers);
+        let mut page = self.page(exchange, Some(route), terms, answer.headers.get(CONTENT_TYPE));
+        for (name, value) in route.policy.kept(&answer.headers) {
+            if name != RETRY_AFTER || terms.retry_after.is_none() {
+                page.headers.append(name, value.clone());
+            }
+        }
+        let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
+        draft.upstream = Some(self.upstream_of_answer(route, &answer));
+        let capture = self.capture(route, answer);
+        self.kept(exchange, |ready| Rc::clone(self).keep(draft, capture, ready)).await;
+        self.respond(exchange, page)
+    }
+
+    async fn replace_error(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        route: &Arc<Route>,
+        error: &UpstreamError,
+    ) -> Response<Body> {
+        let terms = match outcome(error.kind()) {
+            Outcome::Failed(terms) => terms,
+            Outcome::Refused(refusal) => return self.refuse(exchange, Some(route), refusal, None),
+        };
+        let page = self.page(exchange, Some(route), terms, None);
+        let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
+        draft.upstream = Some(self.upstream_of_error(route, error));
+        self.kept(exchange, |ready| Rc::clone(self).keep_bare(draft, ready)).await;
+        self.respond(exchange, page)
+    }
+
+    /// Serves a page after a panic, and records what it said.
+    pub(super) async fn fail(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        panic: &str,
+    ) -> Response<Body> {
+        let route = self.find(exchange).cloned();
+        let page = self.page(exchange, route.as_ref(), Terms::INTERNAL, None);
+        let mut draft = self.draft(exchange, route.as_ref(), Terms::INTERNAL.cause, Some(&page));
+        draft.summary = incident::summary(draft.cause, None, &[], Some(panic));
+        self.kept(exchange, |ready| Rc::clone(self).keep_bare(draft, ready)).await;
+        self.respond(exchange, page)
+    }
+
+    /// Records a passing answer that the app broke off.
+    pub(super) fn broken_off(
+        self: &Rc<Self>,
+        exchange: &Rc<Exchange>,
+        route: &Arc<Route>,
+        status: StatusCode,
+        fault: &AnswerFault,
+    ) {
+        let mut draft = self.draft(exchange, Some(route), Cause::BrokenOff, None);
+        draft.upstream = Some(UpstreamRecord {
+            status: Some(status.as_u16()),
+            error: Some(chain(fault)),
+            ..self.upstream_record(route)
+        });
+        let (ready, _) = oneshot::channel();
+        drop(self.afterwork.detached(Rc::clone(self).keep_bare(draft, ready)));
+    }
+
+    /// Waits until a record is committed or was waited for long enough. The work goes on if the visitor leaves, or if
+    /// more of it is left than a page waits for.
+    async fn kept<W: Future<Output = ()> + 'static>(
+        &self,
+        exchange: &Exchange,
+        work: impl FnOnce(oneshot::Sender<()>) -> W,
+    ) {
+        let (ready, page_may_go) = oneshot::channel();
+        let mut work = self.afterwork.detached(work(ready));
+        tokio::select! {
+            biased;
+            () = &mut work => {}
+            sent = page_may_go => {
+                if sent.is_err() {
+                    tracing::error!(request_id = %exchange.id, "the incident's work ended without a word");
+                }
+            }
+        }
+    }
+
+    /// Captures the body, as long as the page may be held, and records it; what comes later is added to the record.
+    async fn keep<R: FnMut(usize) -> bool>(
+        self: Rc<Self>,
+        mut draft: Incident,
+        (mut capture, hold, kind): (Capture<R>, Duration, ContentKind),
+        ready: oneshot::Sender<()>,
+    ) {
+        if timeout(hold, capture.read()).await.is_ok() {
+            draft.take(capture.finish(), &kind);
+            self.commit(draft).await;
+            // Where nobody waits any more the visitor has left.
+            drop(ready.send(()));
+            return;
+        }
+        draft.take(capture.so_far(), &kind);
+        let incident = self.commit(draft).await;
+        drop(ready.send(()));
+        capture.read().await;
+        let mut amended = Incident::clone(&incident);
+        amended.take(capture.finish(), &kind);
+        if let Some(body) = amended.body {
+            let Incident { summary, fingerprint, .. } = amended;
+            self.incidents.amend(&incident, Amendment { body, summary, fingerprint });
+        }
+    }
+
+    /// Records a failure that has no body.
+    async fn keep_bare(self: Rc<Self>, mut draft: Incident, ready: oneshot::Sender<()>) {
+        if draft.summary.is_empty() {
+            let error = draft.upstream.as_ref().and_then(|upstream| upstream.error.as_deref());
+            draft.summary = incident::summary(draft.cause, None, &[], error);
+        }
+        draft.fingerprint = incident::fingerprint(draft.cause, &draft.route, &draft.summary);
+        self.commit(draft).await;
+        drop(ready.send(()));
+    }
+
+    /// Records and logs an incident, and waits for its commit at most as long as a page may.
+    async fn commit(&self, incident: Incident) -> Arc<Incident> {
+        let commit = self.incidents.record(incident);
+        let incident = Arc::clone(commit.incident());
+        incident::log(&incident, self.settings.log_body);
+        if timeout(self.settings.commit_wait, commit).await != Ok(Confirmation::Committed) {
+            COUNTERS.unconfirmed.add_one();
+        }
+        incident
+    }
+
+    fn capture(
+        &self,
+        route: &Route,
+        answer: FailedAnswer,
+    ) -> (Capture<impl FnMut(usize) -> bool + use<>>, Duration, ContentKind) {
+        let limits = route.policy.capture.clone();
+        let kind = ContentKind::of(&answer.headers);
+        let hold = *limits.hold;
+        let mut reservation = self.incidents.budget().reserve(0);
+        let room = move |bytes| reservation.as_mut().is_some_and(|taken| taken.grow(bytes));
+        (Capture::new(answer.body, &answer.headers, limits, room), hold, kind)
+    }
+}
+
+/// What a record says of a body's kind.
+#[derive(Clone, Debug)]
+struct ContentKind {
+    media_type: Option<String>,
+    coding: Option<String>,
+}
+
+impl ContentKind {
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |name| {
+            let value: &HeaderValue = headers.get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        Self { media_type: text(CONTENT_TYPE), coding: text(CONTENT_ENCODING) }
+    }
+}
+
+impl Incident {
+    /// Takes what a capture holds: the body, and the words that follow from it.
+    fn take(&mut self, captured: Captured, kind: &ContentKind) {
+        // What went wrong with the body says something only where the body says nothing.
+        let trouble = captured.trouble.as_deref().filter(|_| captured.content.is_empty());
+        let media_type = kind.media_type.as_deref();
+        self.summary = incident::summary(self.cause, media_type, &captured.content, trouble);
+        self.fingerprint = incident::fingerprint(self.cause, &self.route, &self.summary);
+        if let Some(upstream) = &mut self.upstream {
+            upstream.error = captured.trouble;
+        }
+        self.body = Some(BodyRecord {
+            content_type: kind.media_type.clone(),
+            content_encoding: kind.coding.clone(),
+            bytes: captured.seen,
+            kept: captured.content.len() as u64,
+            complete: captured.complete,
+            decoded: captured.decoded,
+            redactions: 0,
+            content: captured.content,
+        });
+    }
+}
+
+/// The seconds of a `Retry-After` that the page keeps; a date stays as it is.
+fn retry_after(route: &Route, headers: &HeaderMap) -> Option<u32> {
+    let mut kept = route.policy.kept(headers);
+    let (_, value) = kept.find(|(name, _)| **name == RETRY_AFTER)?;
+    value.to_str().ok()?.trim().parse().ok()
+}
+
+/// A fault and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

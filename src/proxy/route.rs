@@ -1,0 +1,139 @@
+//! Which request goes to which app.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::exchange::Exchange;
+use crate::config;
+use crate::incident::Redactor;
+use crate::intercept::Policy;
+use crate::page::{PageProblem, Pages};
+use crate::upstream::Timeouts;
+
+/// A route, ready to be matched and followed.
+pub struct Route {
+    /// Its name in records.
+    pub name: Arc<str>,
+    /// Its upstream's place in the snapshot.
+    pub upstream: usize,
+    /// What it intercepts.
+    pub policy: Policy,
+    /// What its visitors see.
+    pub pages: Pages,
+    /// How long its app may take.
+    pub timeouts: Timeouts,
+    /// What is taken out of its records.
+    pub redactor: Redactor,
+    pattern: Pattern,
+}
+
+/// Hosts and paths that a route is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pattern {
+    host: Host,
+    path: Box<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    Any,
+    Exact(Box<str>),
+    /// The domain that a host must be below, with its dot: `.example.com`.
+    Below(Box<str>),
+}
+
+impl Route {
+    /// A route as the configuration describes it. `folder` is where relative paths start.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with its pages.
+    pub fn build(
+        route: &config::Route,
+        upstream: usize,
+        client: config::ClientAddress,
+        folder: &Path,
+    ) -> Result<Self, Vec<PageProblem>> {
+        Ok(Self {
+            name: route.name.as_str().into(),
+            upstream,
+            policy: Policy::build(&route.intercept),
+            pages: Pages::build(&route.pages, &route.brand, folder)?,
+            timeouts: Timeouts::from(&route.timeouts),
+            redactor: Redactor::new(&route.intercept.redact, client),
+            pattern: Pattern::new(&route.host, &route.path),
+        })
+    }
+
+    pub(super) fn matches(&self, exchange: &Exchange) -> bool {
+        self.pattern.matches(exchange.host(), exchange.uri.path())
+    }
+}
+
+impl Pattern {
+    fn new(host: &str, path: &str) -> Self {
+        let host = host.to_ascii_lowercase();
+        Self {
+            host: match host.strip_prefix('*') {
+                _ if host.is_empty() => Host::Any,
+                Some("") => Host::Any,
+                Some(domain) => Host::Below(domain.into()),
+                None => Host::Exact(host.into()),
+            },
+            path: path.trim_end_matches('/').into(),
+        }
+    }
+
+    fn matches(&self, host: &str, path: &str) -> bool {
+        self.host.matches(host.trim_end_matches('.'))
+            && path
+                .strip_prefix(&*self.path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || self.path.is_empty())
+    }
+}
+
+impl Host {
+    fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(name) => host.eq_ignore_ascii_case(name),
+            Self::Below(domain) => {
+                let Some(start) = host.len().checked_sub(domain.len()) else { return false };
+                start > 0 && host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(domain))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_hosts_and_whole_segments() {
+        for (host, path, asked, expected) in [
+            ("", "/", "shop.example/", true),
+            ("", "", "shop.example/a/b", true),
+            ("", "/", "/*", true),
+            ("shop.example", "/", "shop.example/", true),
+            ("Shop.Example", "/", "shop.eXample/", true),
+            ("shop.example", "/", "shop.example./", true),
+            ("shop.example", "/", "www.shop.example/", false),
+            ("*.example.com", "/", "shop.example.com/", true),
+            ("*.example.com", "/", "a.b.example.com/", true),
+            ("*.example.com", "/", "example.com/", false),
+            ("*.example.com", "/", "badexample.com/", false),
+            ("", "/shop", "h/shop", true),
+            ("", "/shop", "h/shop/", true),
+            ("", "/shop", "h/shop/cart", true),
+            ("", "/shop/", "h/shop/cart", true),
+            ("", "/shop", "h/shopping", false),
+            ("", "/shop", "h/", false),
+        ] {
+            let split = asked.find('/').unwrap();
+            let (asked_host, asked_path) = asked.split_at(split);
+            let pattern = Pattern::new(host, path);
+            assert_eq!(pattern.matches(asked_host, asked_path), expected, "{host} {path}: {asked}");
+        }
+    }
+}

@@ -21,8 +21,9 @@ RUN mkdir src tests \
 COPY . .
 RUN touch src/lib.rs src/main.rs \
  && cargo build --release --locked --bin pardon --target "$(uname -m)-unknown-linux-gnu" \
- && mkdir -p /image/data/pardon \
- && cp "target/$(uname -m)-unknown-linux-gnu/release/pardon" LICENSE-MIT LICENSE-APACHE /image/
+ && mkdir -p /image/root/licenses /image/root/var/lib /image/store/pardon \
+ && cp LICENSE-MIT LICENSE-APACHE /image/root/licenses/ \
+ && cp "target/$(uname -m)-unknown-linux-gnu/release/pardon" /image/root/
 
 FROM scratch
 ARG VERSION=0.1.0
@@ -33,10 +34,9 @@ LABEL org.opencontainers.image.title="Pardon" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
-COPY --from=build /image/pardon /pardon
-COPY --from=build /image/LICENSE-MIT /image/LICENSE-APACHE /licenses/
-# The one folder that Pardon writes to; it comes as a folder within a folder so that its owner is kept.
-COPY --from=build --chown=65532:65532 /image/data/ /var/lib/
+COPY --from=build /image/root/ /
+# The one folder that Pardon writes to: a folder within a folder, so that it alone gets the owner.
+COPY --from=build --chown=65532:65532 /image/store/ /var/lib/
 
 USER 65532:65532
 WORKDIR /var/lib/pardon

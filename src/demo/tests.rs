@@ -166,3 +166,40 @@ fn silence_is_silence() {
 
     assert!(heard.is_err());
 }
+
+#[test]
+fn a_connection_too_many_waits_for_its_turn() {
+    let (before, after) = visit(async |first| {
+        let address = first.peer_addr().unwrap();
+        let mut crowd = vec![first];
+        while crowd.len() < super::MAX_CONNECTIONS {
+            crowd.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut late = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /error/empty HTTP/1.1\r\nHost: a\r\n\r\n";
+        late.write_all(request).await.unwrap();
+        let before = timeout(Duration::from_millis(100), late.read_u8()).await;
+        crowd.clear();
+        (before, late.read_u8().await)
+    });
+
+    assert!(before.is_err());
+    assert_eq!(after.unwrap(), b'H');
+}
+
+#[test]
+fn a_head_without_end_is_cut_short() {
+    let answer = visit(async |mut stream| {
+        stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        let mut sent = 0;
+        while sent < 1024 * 1024 && stream.write_all(&[b'a'; 1024]).await.is_ok() {
+            sent += 1024;
+        }
+        let mut answer = Vec::new();
+        // The app may well reset a connection that goes on sending.
+        let _ = stream.read_to_end(&mut answer).await;
+        answer
+    });
+
+    assert_eq!(answer, b"");
+}

@@ -1,1 +1,3 @@
 //! The promises of the README, one module each.
+
+mod layout;

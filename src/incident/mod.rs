@@ -1,14 +1,16 @@
 //! What is kept of a failure: the record, where it is kept, and what is taken out of it first.
 //!
-//! In comes what the exchange knows of a failed request, its headers and URL through the redactor, and the captured body; out comes an
+//! In comes what the exchange knows of a failed request, its headers and URL through the [`Redactor`], and the captured body; out comes an
 //! share with the incidents kept.
 
 mod cause;
 mod fingerprint;
 mod record;
+mod redact;
 
 pub use cause::Cause;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use record::{
     Amendment, BodyRecord, HeaderField, Incident, RequestRecord, Served, UpstreamRecord,
 };
+pub use redact::Redactor;

@@ -6,12 +6,16 @@
 
 mod cause;
 mod fingerprint;
+mod keep;
+mod log;
 mod record;
 mod redact;
 mod summary;
 
 pub use cause::Cause;
 pub use fingerprint::{Fingerprint, fingerprint};
+pub use keep::{Budget, Commit, Confirmation, Counts, Incidents, Reservation};
+pub use log::log;
 pub use record::{
     Amendment, BodyRecord, HeaderField, Incident, RequestRecord, Served, UpstreamRecord,
 };

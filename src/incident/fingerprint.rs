@@ -1,0 +1,244 @@
+//! The fingerprint: equal for equal failures, so that they can be counted together.
+//!
+//! In go the cause, the route and the summary without what differs from one occurrence to the next: numbers, addresses, IDs, times,
+//! quoted values. Out comes a hash that stays the same in every version and on every machine.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::Cause;
+
+/// Equal for equal failures. Written as 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint(pub u64);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The fingerprint of a failure with this summary.
+#[must_use]
+pub fn fingerprint(cause: Cause, route: &str, summary: &str) -> Fingerprint {
+    let mut hash = Fnv::new();
+    for part in [cause.as_str(), route, &normalised(summary)] {
+        hash.add(part.as_bytes());
+        hash.add(&[0xff]);
+    }
+    Fingerprint(hash.mixed())
+}
+
+/// FNV-1a of 64 bits: short, and the same everywhere for ever, which the standard library's hashers do not promise.
+struct Fnv(u64);
+
+impl Fnv {
+    fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn mixed(&self) -> u64 {
+        let hash = (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^ (hash >> 29)
+    }
+}
+
+/// The summary with `#` for each number, address, ID and time, and `?` for what stands in quotes.
+fn normalised(summary: &str) -> String {
+    let mut out = String::with_capacity(summary.len());
+    let mut rest = summary;
+    while let Some(letter) = rest.chars().next() {
+        if let Some(after) = after_quoted(rest, letter, out.chars().next_back()) {
+            out.push('?');
+            rest = after;
+        } else if in_word(letter) {
+            let end = rest.find(|letter| !in_word(letter)).unwrap_or(rest.len());
+            let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            push_word(&mut out, word);
+            rest = after;
+        } else {
+            out.push(letter);
+            rest = rest.get(letter.len_utf8()..).unwrap_or_default();
+        }
+    }
+    out
+}
+
+/// What follows a value in quotes; an apostrophe within a word (`can't`) opens none.
+fn after_quoted(text: &str, letter: char, before: Option<char>) -> Option<&str> {
+    let closing = match letter {
+        '"' => '"',
+        '\'' if !before.is_some_and(char::is_alphanumeric) => '\'',
+        '`' => {
+            if text.get(1..)?.contains('`') {
+                '`'
+            } else {
+                '\''
+            }
+        }
+        '“' => '”',
+        '«' => '»',
+        _ => return None,
+    };
+    let value = text.get(letter.len_utf8()..)?;
+    let end = value.find(closing)?;
+    value.get(end + closing.len_utf8()..)
+}
+
+fn in_word(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '.' | ':' | '-' | '_' | '@')
+}
+
+/// A word that is all address, time, UUID or number becomes `#`; of others, the parts that are.
+fn push_word(out: &mut String, word: &str) {
+    let core = word.trim_end_matches(['.', ':', '-']);
+    let tail = word.get(core.len()..).unwrap_or_default();
+    if core.is_empty() {
+        out.push_str(word);
+        return;
+    }
+    if is_value(core) {
+        out.push('#');
+    } else {
+        let mut parts = core.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric());
+        for part in &mut parts {
+            push_part(out, part);
+        }
+    }
+    out.push_str(tail);
+}
+
+fn is_value(word: &str) -> bool {
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    let colons = word.bytes().filter(|byte| *byte == b':').count();
+    let hex = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'-');
+    let mail = word.contains('@') && !word.starts_with('@') && word.contains('.');
+    mail || (word.bytes().all(hex) && (digits > 0 || colons > 1 || word.len() >= 16))
+}
+
+/// A run of letters and digits with at most one character behind it.
+fn push_part(out: &mut String, part: &str) {
+    let run = part.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
+    let tail = part.get(run.len()..).unwrap_or_default();
+    let digits = run.bytes().filter(u8::is_ascii_digit).count();
+    let number = run.strip_prefix("0x").unwrap_or(run);
+    let hex = number.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if digits == 0 && !(hex && run.len() >= 8) {
+        out.push_str(run);
+    } else if hex || is_random(run) {
+        out.push('#');
+    } else {
+        push_without_digits(out, run);
+    }
+    out.push_str(tail);
+}
+
+/// Whether letters and digits alternate as they do in IDs, not in names (`utf8mb4`, `sha256`).
+fn is_random(run: &str) -> bool {
+    let bytes = run.as_bytes();
+    let turns = bytes
+        .iter()
+        .zip(bytes.iter().skip(1))
+        .filter(|(one, other)| one.is_ascii_digit() != other.is_ascii_digit())
+        .count();
+    run.len() >= 8 && turns >= 3
+}
+
+fn push_without_digits(out: &mut String, run: &str) {
+    let mut in_number = false;
+    for letter in run.chars() {
+        let digit = letter.is_ascii_digit();
+        match (digit, in_number) {
+            (true, false) => out.push('#'),
+            (false, _) => out.push(letter),
+            (true, true) => {}
+        }
+        in_number = digit;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(summary: &str) -> Fingerprint {
+        fingerprint(Cause::UpstreamStatus, "shop", summary)
+    }
+
+    #[test]
+    fn what_differs_by_occurrence_does_not_count() {
+        for (one, other) in [
+            ("order 17 not found", "order 123456 not found"),
+            ("KeyError: 'a17'", "KeyError: 'zoo'"),
+            ("no user \"ann\"", "no user \"bob\""),
+            ("can't open `x'", "can't open `yy'"),
+            (
+                "job 550e8400-e29b-41d4-a716-446655440000 died",
+                "job abcdefab-cdef-abcd-efab-cdefabcdefab died",
+            ),
+            (
+                "connect 10.0.0.1:5432 refused",
+                "connect 10.20.30.4:1 refused",
+            ),
+            (
+                "connect [2001:db8::1]:80 refused",
+                "connect [::1]:8080 refused",
+            ),
+            (
+                "at 2024-02-03T04:05:06.789Z boom",
+                "at 2031-12-13T14:15:16.1Z boom",
+            ),
+            ("at 04:05:06 boom", "at 14:15:16 boom"),
+            ("object at 0x7f3a2b1c", "object at 0xdeadbeef"),
+            ("<Foo:0x00007f1b2c>", "<Foo:0x00aabbccdd>"),
+            ("key a8Xk29Qz01 gone", "key 7bb2cQ9Lm3x gone"),
+            (
+                "mail to ann@example.com failed",
+                "mail to bob.b@mail.test failed",
+            ),
+            ("x.php:17", "x.php:9"),
+            ("took 1.5 s", "took 200 s"),
+        ] {
+            assert_eq!(normalised(one), normalised(other));
+            assert_eq!(of(one), of(other));
+        }
+    }
+
+    #[test]
+    fn what_differs_by_failure_counts() {
+        let summaries = [
+            "OperationalError: could not connect to server",
+            "OperationalError: no such table",
+            "ValueError: could not connect to server",
+            "RuntimeError in BlogController",
+            "RuntimeError in CartController",
+            "ORA-x",
+            "SQLSTATE[HY000]: x",
+            "",
+        ];
+        let mut seen: Vec<Fingerprint> = summaries.map(of).to_vec();
+        seen.push(fingerprint(Cause::BrokenOff, "shop", ""));
+        seen.push(fingerprint(Cause::UpstreamStatus, "blog", ""));
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), summaries.len() + 2);
+    }
+
+    #[test]
+    fn it_is_the_same_for_ever() {
+        assert_eq!(of("RuntimeError: boom 17").to_string(), "e5b7c312b8f75722");
+    }
+}

@@ -1,0 +1,77 @@
+//! What is counted beside incidents themselves (those are counted by cause where they are kept). One set for the process;
+//! nothing here is touched by a request that passes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    const fn zero() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// One more.
+    pub fn add_one(&self) {
+        self.add(1);
+    }
+
+    /// That many more.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters of the process.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Visitors who left before their answer was complete.
+    pub client_gone: Counter,
+    /// Requests that we refused ourselves.
+    pub refused: Counter,
+    /// Incidents whose page went out before they were committed.
+    pub unconfirmed: Counter,
+    /// Log lines that were dropped: the reader was too slow, or is gone.
+    pub log_dropped: Counter,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CountersSnapshot {
+    /// See [`Counters::client_gone`].
+    pub client_gone: u64,
+    /// See [`Counters::refused`].
+    pub refused: u64,
+    /// See [`Counters::unconfirmed`].
+    pub unconfirmed: u64,
+    /// See [`Counters::log_dropped`].
+    pub log_dropped: u64,
+}
+
+/// The counters of this process.
+pub static COUNTERS: Counters = Counters {
+    client_gone: Counter::zero(),
+    refused: Counter::zero(),
+    unconfirmed: Counter::zero(),
+    log_dropped: Counter::zero(),
+};
+
+impl Counters {
+    /// The counters now.
+    #[must_use]
+    pub fn snapshot(&self) -> CountersSnapshot {
+        CountersSnapshot {
+            client_gone: self.client_gone.value(),
+            refused: self.refused.value(),
+            unconfirmed: self.unconfirmed.value(),
+            log_dropped: self.log_dropped.value(),
+        }
+    }
+}

@@ -1,1 +1,253 @@
 //! The page that a visitor sees instead of a failure.
+//!
+//! In comes a [`PageContext`], which holds all that a visitor may see and nothing else; out comes a [`Page`], a complete
+//! response but for the request ID's header. Everything that can fail (templates, logo, links) fails in [`Pages::build`]; a render cannot.
+//!
+//! A page is at most 256 KiB long, a built-in one is under 14 KB. No value changes the structure of a page, in any format.
+
+mod book;
+mod brand;
+mod catalogue;
+mod color;
+mod escape;
+mod folder;
+mod format;
+mod grpc;
+mod markup;
+mod negotiate;
+mod notice;
+mod problem;
+mod sandbox;
+mod trial;
+mod values;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use jiff::Timestamp;
+
+pub use format::Format;
+pub use notice::{Layer, Notice};
+pub use problem::{PageProblem, Place};
+
+use crate::config;
+use book::{Book, Sheet};
+use brand::Brand;
+use catalogue::Catalogue;
+use folder::Folder;
+
+/// What a visitor may see of a failure.
+#[derive(Clone, Copy, Debug)]
+pub struct PageContext<'a> {
+    /// The status of the page.
+    pub status: StatusCode,
+    /// What happened.
+    pub notice: Notice,
+    /// The reference; empty where there is none.
+    pub request_id: &'a str,
+    /// When it happened.
+    pub time: Timestamp,
+    /// The host that was asked for.
+    pub host: &'a str,
+    /// The path that was asked for, without its query.
+    pub path: &'a str,
+    /// The method of the request; what a visitor is told to do depends on whether it is a safe one.
+    pub method: &'a Method,
+    /// After how many seconds trying again makes sense; becomes `Retry-After`.
+    pub retry_after: Option<u32>,
+}
+
+/// What a visitor wants: a format and a language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The format.
+    pub format: Format,
+    /// The place of the language among those of the route's pages.
+    language: usize,
+}
+
+/// A complete response, but for the header with the request ID. For HEAD the body is left away by whoever sends it.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The status; 200 for gRPC.
+    pub status: StatusCode,
+    /// All headers, with an exact `Content-Length`.
+    pub headers: HeaderMap,
+    /// The body; empty for gRPC.
+    pub body: Bytes,
+    /// The format.
+    pub format: Format,
+    /// The language: `en`.
+    pub language: Arc<str>,
+    /// The name of the template that made it: `502.html.tera`, or `pardon/error.html.tera` for a built-in one.
+    pub template: Arc<str>,
+}
+
+/// The pages of a route.
+pub struct Pages {
+    books: Vec<Book>,
+    brand: Brand,
+    /// The first is the one to fall back to.
+    languages: Vec<Arc<Catalogue>>,
+    /// What is left if a language is asked for that is not there.
+    english: Arc<Catalogue>,
+}
+
+impl Pages {
+    /// Checks the sections and tries every template with every status; relative paths start at `folder`.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the brand and of the templates.
+    pub fn build(
+        pages: &config::Pages,
+        brand: &config::Brand,
+        folder: &Path,
+    ) -> Result<Self, Vec<PageProblem>> {
+        let (brand, mut problems) = Brand::build(brand, folder);
+        let templates = match &pages.folder {
+            Some(path) => Folder::read(&folder.join(path)),
+            None => Ok(Folder::default()),
+        };
+        let templates = templates.unwrap_or_else(|found| {
+            problems.extend(found);
+            Folder::default()
+        });
+        let english = Catalogue::english();
+        let untried = Self {
+            books: books(&templates, &mut problems),
+            brand,
+            languages: vec![Arc::clone(&english)],
+            english,
+        };
+        match untried.tried(&templates) {
+            Ok(pages) if problems.is_empty() => return Ok(pages),
+            Ok(_) => {}
+            Err(found) => problems.extend(found),
+        }
+        Err(problems)
+    }
+
+    /// What a request wants; `replaced` is the `Content-Type` of the answer that the page stands in for.
+    #[must_use]
+    pub fn negotiate(&self, headers: &HeaderMap, replaced: Option<&HeaderValue>) -> Wanted {
+        Wanted {
+            format: negotiate::format(headers, replaced),
+            language: 0,
+        }
+    }
+
+    /// A format and a language by name, for commands; `None` if there are no pages in that language.
+    #[must_use]
+    pub fn wanted(&self, format: Format, language: Option<&str>) -> Option<Wanted> {
+        let place = |tag: &str| {
+            self.languages
+                .iter()
+                .position(|language| language.language.eq_ignore_ascii_case(tag))
+        };
+        Some(Wanted {
+            format,
+            language: language.map_or(Some(0), place)?,
+        })
+    }
+
+    /// The languages that there are pages in, the one to fall back to first.
+    pub fn languages(&self) -> impl Iterator<Item = &str> {
+        self.languages.iter().map(|language| &*language.language)
+    }
+
+    /// The page. This cannot fail: a template that does gives way to the built-in one, and that to a page of two lines.
+    #[must_use]
+    pub fn render(&self, wanted: &Wanted, context: &PageContext<'_>) -> Page {
+        let language = self.language(wanted);
+        let Some(book) = self.books.iter().find(|book| book.format == wanted.format) else {
+            return grpc::page(context, language);
+        };
+        let values = self.values(language, context);
+        match book.render(context.status.as_u16(), &values) {
+            Some((sheet, body)) => page(sheet, book.format, language, context, body),
+            None => last_resort(language, context),
+        }
+    }
+
+    fn values(&self, language: &Catalogue, context: &PageContext<'_>) -> tera::Context {
+        values::of(context, &self.brand, language)
+    }
+
+    fn language(&self, wanted: &Wanted) -> &Catalogue {
+        self.languages.get(wanted.language).unwrap_or(&self.english)
+    }
+
+    fn tried(self, folder: &Folder) -> Result<Self, Vec<PageProblem>> {
+        let (mut pages, findings) = trial::run(self, folder).map_err(|problem| vec![problem])?;
+        if !findings.problems.is_empty() {
+            return Err(findings.problems);
+        }
+        for sheet in pages.books.iter_mut().flat_map(Book::sheets_mut) {
+            if let Some(tried) = findings.sheets.get(&sheet.name) {
+                sheet.length = tried.length;
+                if let Some(policy) = &tried.policy {
+                    sheet.set_policy(policy.clone());
+                }
+            }
+        }
+        Ok(pages)
+    }
+}
+
+fn books(folder: &Folder, problems: &mut Vec<PageProblem>) -> Vec<Book> {
+    Format::TEMPLATED
+        .into_iter()
+        .filter_map(|format| {
+            Book::build(format, folder)
+                .map_err(|found| problems.extend(found))
+                .ok()
+        })
+        .collect()
+}
+
+fn page(
+    sheet: &Sheet,
+    format: Format,
+    language: &Catalogue,
+    context: &PageContext<'_>,
+    body: Vec<u8>,
+) -> Page {
+    let mut headers = sheet.headers.clone();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    headers.insert(CONTENT_LANGUAGE, language.content_language.clone());
+    if let Some(seconds) = context.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    Page {
+        status: context.status,
+        headers,
+        body: Bytes::from(body),
+        format,
+        language: Arc::clone(&language.language),
+        template: Arc::clone(&sheet.name),
+    }
+}
+
+/// What is left when even the built-in template fails.
+fn last_resort(language: &Catalogue, context: &PageContext<'_>) -> Page {
+    let mut body = b"Something went wrong. Please try again later.\n".to_vec();
+    if !context.request_id.is_empty() {
+        body.extend_from_slice(b"\nReference: ");
+        // Writing to memory does not fail.
+        let _ = escape::of(Format::Text)(context.request_id, &mut body);
+        body.push(b'\n');
+    }
+    let sheet = Sheet {
+        name: Arc::from("none"),
+        headers: book::headers(Format::Text),
+        length: 0,
+    };
+    page(&sheet, Format::Text, language, context, body)
+}
+
+#[cfg(test)]
+mod tests;

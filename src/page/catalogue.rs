@@ -1,0 +1,372 @@
+//! The words of pages: in comes a catalogue (`templates/locales/*.toml`), out come the texts for a notice and a status.
+//!
+//! Everything that does not depend on a request is made here once, so that a render only picks.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use http::{HeaderValue, Method};
+use serde::Deserialize;
+use tera::{Map, Value};
+
+use super::{Notice, escape};
+
+static ENGLISH: LazyLock<Arc<Catalogue>> = LazyLock::new(|| {
+    #[expect(
+        clippy::expect_used,
+        reason = "the catalogue is part of the binary and a test parses it"
+    )]
+    Arc::new(
+        Catalogue::parse(include_str!("../../templates/locales/en.toml"))
+            .expect("the built-in catalogue is complete"),
+    )
+});
+
+/// The texts of one language.
+pub(super) struct Catalogue {
+    pub(super) language: Arc<str>,
+    pub(super) content_language: HeaderValue,
+    pub(super) language_value: Value,
+    pub(super) direction: Value,
+    pub(super) labels: Value,
+    entries: BTreeMap<(Notice, u16), Entry>,
+}
+
+/// What a page says about one notice and status.
+pub(super) struct Entry {
+    pub(super) title: Value,
+    pub(super) message: Value,
+    /// The message once more as plain text, for formats without a template.
+    pub(super) message_text: String,
+    /// By what the visitor did, then by whom there is to tell.
+    advice: [[Value; 3]; 2],
+}
+
+/// Whom a visitor can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contact {
+    /// Nobody: there is no reference to mention.
+    Nobody = 0,
+    /// The people who run the site, whoever they are.
+    Owner = 1,
+    /// A support desk whose address the page shows.
+    Support = 2,
+}
+
+/// Why a catalogue cannot be used.
+#[derive(Debug)]
+pub(super) enum CatalogueError {
+    /// Not TOML, or not of the shape of a catalogue.
+    Unreadable(toml::de::Error),
+    /// A section for something that there is no page about.
+    Unknown(String),
+    /// A text that is neither in its section nor in `general`.
+    Missing(String),
+    /// `language` cannot stand in a header.
+    BadLanguage,
+}
+
+impl Catalogue {
+    /// The English texts, to which every language falls back.
+    pub(super) fn english() -> Arc<Self> {
+        Arc::clone(&ENGLISH)
+    }
+
+    /// Reads a catalogue.
+    pub(super) fn parse(text: &str) -> Result<Self, CatalogueError> {
+        let source: Source = toml::from_str(text).map_err(CatalogueError::Unreadable)?;
+        let entries = source.entries()?;
+        Ok(Self {
+            content_language: HeaderValue::from_str(&source.language)
+                .map_err(|_| CatalogueError::BadLanguage)?,
+            language_value: escape::value(&source.language),
+            language: source.language.into(),
+            direction: escape::value(source.direction.name()),
+            labels: labels(source.labels),
+            entries,
+        })
+    }
+
+    /// The texts for a status: its own, those of its class, or those of the notice in general.
+    pub(super) fn find(&self, notice: Notice, status: u16) -> Option<&Entry> {
+        [status, status / 100, GENERAL]
+            .into_iter()
+            .find_map(|key| self.entries.get(&(notice, key)))
+    }
+}
+
+impl Entry {
+    /// What the visitor can do, by what they did and by whom there is to tell.
+    pub(super) fn advice(&self, method: &Method, contact: Contact) -> &Value {
+        let [reading, sending] = &self.advice;
+        let [nobody, owner, support] = if method.is_safe() { reading } else { sending };
+        match contact {
+            Contact::Nobody => nobody,
+            Contact::Owner => owner,
+            Contact::Support => support,
+        }
+    }
+}
+
+impl fmt::Display for CatalogueError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => write!(formatter, "{}", error.message()),
+            Self::Unknown(section) => write!(formatter, "no page is about `{section}`"),
+            Self::Missing(text) => write!(formatter, "the text `{text}` is missing"),
+            Self::BadLanguage => write!(formatter, "`language` is no language tag"),
+        }
+    }
+}
+
+/// The key of the texts that are said for any status of a notice; a class (`4xx`) has its first digit.
+const GENERAL: u16 = 0;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Source {
+    language: String,
+    direction: Direction,
+    labels: BTreeMap<String, String>,
+    contact: ContactTexts,
+    work: WorkTexts,
+    notices: BTreeMap<String, BTreeMap<String, Text>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Direction {
+    Ltr,
+    Rtl,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContactTexts {
+    support: String,
+    owner: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WorkTexts {
+    unknown: String,
+    untouched: String,
+    rejected: String,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Work {
+    Unknown,
+    Untouched,
+    Rejected,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    title: Option<String>,
+    message: Option<String>,
+    advice: Option<String>,
+    sent: Option<String>,
+    work: Option<Work>,
+}
+
+impl Direction {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ltr => "ltr",
+            Self::Rtl => "rtl",
+        }
+    }
+}
+
+impl Source {
+    fn entries(&self) -> Result<BTreeMap<(Notice, u16), Entry>, CatalogueError> {
+        if let Some(stranger) = self.notices.keys().find(|name| notice(name).is_none()) {
+            return Err(CatalogueError::Unknown(stranger.clone()));
+        }
+        let mut entries = BTreeMap::new();
+        for notice in Notice::ALL {
+            self.add_entries(notice, &mut entries)?;
+        }
+        Ok(entries)
+    }
+
+    fn add_entries(
+        &self,
+        notice: Notice,
+        entries: &mut BTreeMap<(Notice, u16), Entry>,
+    ) -> Result<(), CatalogueError> {
+        let name = notice.name();
+        let missing = || CatalogueError::Missing(format!("{name}.general"));
+        let texts = self.notices.get(name).ok_or_else(missing)?;
+        let general = texts.get("general").ok_or_else(missing)?;
+        for (status, text) in texts {
+            let section = format!("{name}.{status}");
+            let key = status_key(status).ok_or_else(|| CatalogueError::Unknown(section.clone()))?;
+            entries.insert((notice, key), self.entry(&section, text, general)?);
+        }
+        Ok(())
+    }
+
+    fn entry(&self, section: &str, own: &Text, general: &Text) -> Result<Entry, CatalogueError> {
+        let said = |name: &str, own: &Option<String>, general: &Option<String>| {
+            own.clone()
+                .or_else(|| general.clone())
+                .ok_or_else(|| CatalogueError::Missing(format!("{section}.{name}")))
+        };
+        let message = said("message", &own.message, &general.message)?;
+        let reading = said("advice", &own.advice, &general.advice)?;
+        let work = own.work.or(general.work).unwrap_or(Work::Unknown);
+        let sending = own.sent.as_deref().unwrap_or_else(|| self.work.said(work));
+        Ok(Entry {
+            title: escape::value(&said("title", &own.title, &general.title)?),
+            message: escape::value(&message),
+            message_text: message,
+            advice: [
+                self.contact.added_to(&reading),
+                self.contact.added_to(sending),
+            ],
+        })
+    }
+}
+
+impl ContactTexts {
+    fn added_to(&self, advice: &str) -> [Value; 3] {
+        [
+            escape::value(advice),
+            escape::value(&format!("{advice} {}", self.owner)),
+            escape::value(&format!("{advice} {}", self.support)),
+        ]
+    }
+}
+
+impl WorkTexts {
+    fn said(&self, work: Work) -> &str {
+        match work {
+            Work::Unknown => &self.unknown,
+            Work::Untouched => &self.untouched,
+            Work::Rejected => &self.rejected,
+        }
+    }
+}
+
+fn notice(name: &str) -> Option<Notice> {
+    Notice::ALL.into_iter().find(|notice| notice.name() == name)
+}
+
+fn status_key(section: &str) -> Option<u16> {
+    match section {
+        "general" => Some(GENERAL),
+        "4xx" => Some(4),
+        "5xx" => Some(5),
+        status => status.parse().ok().filter(|code| (400..600).contains(code)),
+    }
+}
+
+fn labels(texts: BTreeMap<String, String>) -> Value {
+    let labels: Map = texts
+        .into_iter()
+        .map(|(name, text)| (name.into(), escape::value(&text)))
+        .collect();
+    Value::from(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_notice_has_words_for_every_status() {
+        let english = Catalogue::english();
+        for notice in Notice::ALL {
+            for status in 100..=999 {
+                let entry = english.find(notice, status).unwrap();
+                assert!(!entry.message_text.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_needs_escaping_or_says_what_a_visitor_cannot_use() {
+        let words = include_str!("../../templates/locales/en.toml");
+        for entry in Catalogue::english().entries.values() {
+            assert!(entry.title.is_safe() && entry.message.is_safe());
+            assert!(entry.advice.iter().flatten().all(Value::is_safe));
+        }
+        let said: Vec<&str> = words
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .collect();
+        for jargon in [
+            "server", "upstream", "gateway", "proxy", "HTTP", "timeout", "oops", "sorry",
+        ] {
+            let found = said
+                .iter()
+                .find(|line| line.to_lowercase().contains(&jargon.to_lowercase()));
+            assert_eq!(found, None, "{jargon}");
+        }
+    }
+
+    #[test]
+    fn a_post_is_told_what_became_of_it() {
+        let english = Catalogue::english();
+        let cases = [
+            (Notice::AppFailed, 500, "may or may not have gone through"),
+            (Notice::AppTooSlow, 504, "may or may not have gone through"),
+            (
+                Notice::AppBadAnswer,
+                502,
+                "may or may not have gone through",
+            ),
+            (
+                Notice::AppUnreachable,
+                502,
+                "has not been processed, so it is safe to send it again",
+            ),
+            (
+                Notice::Busy,
+                503,
+                "has not been processed, so it is safe to send it again",
+            ),
+            (Notice::Refused, 413, "was not accepted"),
+        ];
+        for (notice, status, expected) in cases {
+            let entry = english.find(notice, status).unwrap();
+            let sent = entry.advice(&Method::POST, Contact::Support).to_string();
+            let seen = entry.advice(&Method::GET, Contact::Nobody).to_string();
+            assert!(sent.contains(expected), "{notice:?}: {sent}");
+            assert!(
+                sent.ends_with("contact support and mention the reference."),
+                "{sent}"
+            );
+            assert!(!seen.contains("What you sent"), "{seen}");
+        }
+    }
+
+    #[test]
+    fn a_catalogue_with_a_hole_is_refused() {
+        let whole = include_str!("../../templates/locales/en.toml");
+        let cases = [
+            (
+                whole.replace("[notices.busy.general]", "[notices.bussy.general]"),
+                "no page is about `bussy`",
+            ),
+            (
+                whole.replace("title = \"We are very busy right now\"\n", ""),
+                "the text `busy.general.title` is missing",
+            ),
+            (
+                whole.replace("[notices.refused.503]", "[notices.refused.200]"),
+                "no page is about `refused.200`",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = Catalogue::parse(&text).err().unwrap();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+}

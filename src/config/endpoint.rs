@@ -84,7 +84,7 @@ impl Endpoint {
         };
         let port = port.ok_or_else(|| format!("`{authority}` has a port outside 1 to 65535"))?;
         if !is_host(host) {
-            return Err(format!("`{host}` is not a host name or an address"));
+            return Err(format!("`{authority}` is not a host name or an address"));
         }
         let host = host.trim_matches(['[', ']']).to_owned();
         Ok(Self {
@@ -275,8 +275,8 @@ mod tests {
             ("http://app:0", "port outside"),
             ("http://app:70000", "port outside"),
             ("http://", "`` is not a host name"),
-            ("http://::1", "`:` is not a host name"),
-            ("http://[::1", "port outside"),
+            ("http://::1", "`::1` is not a host name"),
+            ("http://[::1", "`[::1` is not a host name"),
             ("http://a b", "`a b` is not a host name"),
             ("unix:app.sock", "begins with `/`"),
             ("", "is not a URL"),

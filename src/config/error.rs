@@ -113,7 +113,11 @@ impl Problem {
 fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     let mut seen = HashSet::new();
     problems.retain(|problem| seen.insert(problem.clone()));
-    problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
+    problems.sort_by_key(|problem| {
+        let place = problem.span.as_ref();
+        // What is missing from the file stands after what is in it.
+        place.map_or((usize::MAX, usize::MAX), |span| (span.start, span.end))
+    });
     problems
 }
 

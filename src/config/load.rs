@@ -243,8 +243,22 @@ impl<'i> Reading<'i> {
             .and_then(|place| tree::take_out(&mut self.tree, place));
         let found = path.is_some();
         let path = path.unwrap_or_default();
-        self.problems.push(wording::item(message, place, &path));
+        if !self.took_out_itself(message, &path) {
+            self.problems.push(wording::item(message, place, &path));
+        }
         self.gone.push(path);
         found.then_some(())
+    }
+
+    /// Whether what serde misses in the item at `path` was there, and was taken out.
+    fn took_out_itself(&self, message: &str, path: &[String]) -> bool {
+        let Some(missing) = wording::missing(message) else {
+            return false;
+        };
+        let is_it = |gone: &Vec<String>| {
+            let last = gone.split_last();
+            last.is_some_and(|(name, above)| name == missing && above == path)
+        };
+        self.gone.iter().any(is_it)
     }
 }

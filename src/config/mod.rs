@@ -13,6 +13,7 @@ mod load;
 mod log;
 mod maintenance;
 mod pages;
+mod reference;
 mod route;
 mod server;
 mod syntax;
@@ -39,6 +40,7 @@ pub use load::{Loaded, find, for_upstream, load, parse};
 pub use log::{AccessFormat, Log, LogFormat};
 pub use maintenance::Maintenance;
 pub use pages::{Pages, Refresh};
+pub use reference::{reference, schema};
 pub use route::Route;
 pub use server::{
     AcceptId, Certificate, Limits, Listen, RequestIdHeader, Server, ServerTimeouts, ServerTls,
@@ -77,3 +79,6 @@ pub struct Config {
     #[serde(skip)]
     pub folder: PathBuf,
 }
+
+#[cfg(test)]
+mod tests;

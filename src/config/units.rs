@@ -114,7 +114,7 @@ impl JsonSchema for Period {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "title": "duration", "pattern": "^(0|([0-9]+(ms|s|m|h|d))+)$" })
+        json_schema!({ "type": "string", "title": "duration", "pattern": "^(0|([0-9]+(ms|s|m|h|d))+)$|\\$\\{" })
     }
 }
 
@@ -225,7 +225,7 @@ impl JsonSchema for Size {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "title": "size", "pattern": "^(0|[0-9]+ ?(B|KiB|MiB|GiB|TiB))$" })
+        json_schema!({ "type": "string", "title": "size", "pattern": "^(0|[0-9]+ ?(B|KiB|MiB|GiB|TiB))$|\\$\\{" })
     }
 }
 
@@ -341,7 +341,7 @@ impl JsonSchema for StatusSet {
         json_schema!({
             "type": "array",
             "title": "list of statuses",
-            "items": { "type": "string", "pattern": "^([45][0-9]{2}(-[45][0-9]{2})?|[45]xx)$" }
+            "items": { "type": "string", "pattern": "^([45][0-9]{2}(-[45][0-9]{2})?|[45]xx)$|\\$\\{" }
         })
     }
 }

@@ -51,8 +51,7 @@ pub(super) fn item(message: &str, span: Option<Range<usize>>, path: &[String]) -
             "it may be",
         );
     }
-    if let Some(rest) = message.strip_prefix("missing field `") {
-        let name = rest.trim_end_matches('`');
+    if let Some(name) = missing(message) {
         return Problem::new(span, format!("`{name}` is missing in `{key}`"), "");
     }
     let kind = message.strip_prefix("invalid type: ");
@@ -66,6 +65,11 @@ pub(super) fn item(message: &str, span: Option<Range<usize>>, path: &[String]) -
         return Problem::new(span, format!("bad value for `{key}`"), hint);
     }
     Problem::new(span, format!("bad value for `{key}`"), message)
+}
+
+/// The name of the key that serde misses, if that is its message.
+pub(super) fn missing(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.strip_suffix('`')
 }
 
 /// A name that is none of those expected: ``timout`, expected one of `a`, `b``.
@@ -98,7 +102,8 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |known: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), known);
     let near = known.iter().map(|known| (distance(known), *known)).min()?;
     let (distance, known) = near;
-    (distance <= known.len().max(3) / 3).then_some(known)
+    let length = known.len();
+    (distance < length && distance <= length.max(3) / 3).then_some(known)
 }
 
 /// A type as a person calls it.

@@ -3,6 +3,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod gateway;
 pub mod incident;
 pub mod intercept;
 pub mod page;

@@ -3,10 +3,16 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// `[admin]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// Addresses to listen on; anything but loopback needs `token_file`. Empty: none.
+    #[serde(with = "super::written::list")]
+    #[schemars(with = "Vec<String>")]
     pub listen: Vec<SocketAddr>,
     /// A file that holds the token asked for by everything but `/livez` and `/readyz`.
     pub token_file: Option<PathBuf>,

@@ -2,14 +2,20 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// `[brand]`
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Brand {
     /// The name at the head of the page; default: the host asked for.
     pub name: Option<String>,
     /// An SVG, PNG, JPEG, GIF or WebP file, written into the page; at most 8 KiB.
     pub logo: Option<PathBuf>,
     /// The accent colour: `"#0b5fff"`.
+    #[serde(with = "super::written::color")]
+    #[schemars(with = "Option<String>")]
     pub color: Option<String>,
     /// Where a visitor finds help; `{request_id}` is filled in, percent-encoded.
     pub support_url: Option<String>,

@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::units::{Period, Size};
 
 /// `[incidents]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Incidents {
     /// The SQLite file.
     pub path: PathBuf,
@@ -28,7 +32,8 @@ pub struct Incidents {
 }
 
 /// What a committed incident survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Sync {
     /// The death of the process.
     Process,
@@ -37,7 +42,8 @@ pub enum Sync {
 }
 
 /// How much of a visitor's address is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum ClientAddress {
     /// All of it.
     Full,

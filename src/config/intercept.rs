@@ -2,29 +2,38 @@
 
 use http::HeaderName;
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::units::{Period, Size, StatusSet};
 
 /// `[intercept]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Intercept {
     /// Statuses that are replaced: `"500"`, `"502-504"`, `"5xx"`; may name 4xx too.
     pub statuses: StatusSet,
     /// `"all"`, or `"leaking"`: an answer that is neither bare nor leaking passes.
     pub only: Only,
     /// An answer with this header is the app's own page: left alone, the header removed. Empty: none.
+    #[serde(with = "super::written::optional_header")]
+    #[schemars(with = "String")]
     pub pass_header: Option<HeaderName>,
     /// Media types that are left alone, e.g. `"application/problem+json"`.
     pub pass_content_types: Vec<String>,
     /// Headers of the original answer that its page keeps; `*` at the end matches any rest.
     pub keep_headers: Vec<String>,
     /// Headers that hold the app's own error reference; kept in the record.
+    #[serde(with = "super::written::list")]
+    #[schemars(with = "Vec<String>")]
     pub reference_headers: Vec<HeaderName>,
     /// Or found in the body: a regular expression with one group.
     pub reference_pattern: String,
     /// Headers removed from passing answers; `*` at the end matches any rest.
     pub strip_headers: Vec<String>,
     /// Peers that see the app's original answers: addresses or networks.
+    #[serde(with = "super::written::list")]
+    #[schemars(with = "Vec<String>")]
     pub reveal: Vec<IpNet>,
     /// Failures that call themselves 200 or 404.
     pub disguise: Disguise,
@@ -35,7 +44,8 @@ pub struct Intercept {
 }
 
 /// Which of the answers with an intercepted status are replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Only {
     /// All of them.
     All,
@@ -44,7 +54,8 @@ pub enum Only {
 }
 
 /// `[intercept.disguise]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Disguise {
     /// `"off"`, `"report"` or `"replace"`.
     pub mode: DisguiseMode,
@@ -63,7 +74,8 @@ pub struct Disguise {
 }
 
 /// What is done about disguised failures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum DisguiseMode {
     /// Nothing.
     Off,
@@ -74,7 +86,8 @@ pub enum DisguiseMode {
 }
 
 /// What is done about a disguised failure found too late to replace it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Late {
     /// It is recorded.
     Record,
@@ -83,7 +96,8 @@ pub enum Late {
 }
 
 /// `[intercept.capture]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Capture {
     /// Kept of the original body, after decoding.
     pub max_body: Size,
@@ -96,9 +110,12 @@ pub struct Capture {
 }
 
 /// `[intercept.redact]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Redact {
     /// Headers whose values are taken out.
+    #[serde(with = "super::written::list")]
+    #[schemars(with = "Vec<String>")]
     pub headers: Vec<HeaderName>,
     /// Query keys whose values are taken out, in URLs wherever they stand; compared without case.
     pub query: Vec<String>,

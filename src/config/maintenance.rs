@@ -1,9 +1,12 @@
 //! `[maintenance]`: planned downtime.
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// `[maintenance]`
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Maintenance {
     /// Whether visitors get the maintenance page.
     pub on: bool,
@@ -12,5 +15,7 @@ pub struct Maintenance {
     /// What the page says beside its own words.
     pub message: String,
     /// Addresses or networks that still reach the app.
+    #[serde(with = "super::written::list")]
+    #[schemars(with = "Vec<String>")]
     pub allow: Vec<IpNet>,
 }

@@ -3,38 +3,55 @@
 mod admin;
 mod brand;
 mod bypass;
+mod checks;
+mod endpoint;
+mod error;
+mod in_force;
 mod incidents;
 mod intercept;
+mod load;
 mod log;
 mod maintenance;
 mod pages;
+mod reference;
 mod route;
 mod server;
+mod syntax;
+mod tree;
 pub mod units;
 mod upstream;
+mod wording;
+mod written;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 pub use admin::Admin;
 pub use brand::Brand;
 pub use bypass::Bypass;
+pub use endpoint::{Endpoint, Scheme};
+pub use error::{Report, Warning};
 pub use incidents::{ClientAddress, Incidents, Sync};
 pub use intercept::{Capture, Disguise, DisguiseMode, Intercept, Late, Only, Redact};
+pub use load::{Loaded, find, for_upstream, load, parse};
 pub use log::{AccessFormat, Log, LogFormat};
 pub use maintenance::Maintenance;
 pub use pages::{Pages, Refresh};
+pub use reference::{reference, schema};
 pub use route::Route;
 pub use server::{
     AcceptId, Certificate, Limits, Listen, RequestIdHeader, Server, ServerTimeouts, ServerTls,
 };
 pub use upstream::{
-    Balance, Endpoint, Health, HostHeader, Protocol, Retry, Scheme, Upstream, UpstreamTimeouts,
-    UpstreamTls,
+    Balance, Health, HostHeader, Protocol, Retry, Upstream, UpstreamTimeouts, UpstreamTls,
 };
 
 /// A whole configuration, checked, with every default filled in and each route's overrides laid over what they override.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The listeners and what a client may ask of them.
     pub server: Server,
@@ -59,5 +76,9 @@ pub struct Config {
     /// What is written to stderr.
     pub log: Log,
     /// The folder that relative paths of the file start from: the file's own; not a key.
+    #[serde(skip)]
     pub folder: PathBuf,
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// `[pages]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Pages {
     /// A folder of own templates, `*.html.tera`, `*.json.tera`, `*.txt.tera`, `*.xml.tera`; the built-in theme when absent.
     pub folder: Option<PathBuf>,
@@ -18,7 +22,8 @@ pub struct Pages {
 }
 
 /// Whether a page tries again by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Refresh {
     /// Where it may help: 502, 503 and 504 pages of GET requests.
     Auto,

@@ -1,11 +1,15 @@
 //! `[[routes]]`: which request goes to which app, and what is different for it.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::{Brand, Intercept, Maintenance, Pages, UpstreamTimeouts};
 
 /// `[[routes]]`
 ///
 /// The sections of a route lie over the file's own: any key they set counts instead, the others stay; a list replaces.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Route {
     /// Its name in records, metrics and `--route`; default: the upstream's.
     pub name: String,
@@ -25,4 +29,20 @@ pub struct Route {
     pub maintenance: Maintenance,
     /// The upstream's timeouts as they hold for this route.
     pub timeouts: UpstreamTimeouts,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            host: String::new(),
+            path: "/".to_owned(),
+            upstream: String::new(),
+            intercept: Intercept::default(),
+            brand: Brand::default(),
+            pages: Pages::default(),
+            maintenance: Maintenance::default(),
+            timeouts: UpstreamTimeouts::default(),
+        }
+    }
 }

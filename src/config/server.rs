@@ -1,21 +1,31 @@
 //! `[server]`: where Pardon listens and what a client may ask of it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use http::HeaderName;
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::units::{Period, Size};
+use super::written::Written;
 
 /// `[server]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// Addresses to listen on: `"0.0.0.0:8080"`, `"tls://0.0.0.0:8443"`, `"unix:/run/pardon/pardon.sock"`.
+    #[serde(with = "super::written::list")]
+    #[schemars(with = "Vec<String>")]
     pub listen: Vec<Listen>,
     /// Worker threads; default: the CPUs that the process may use. At most 256.
     pub workers: Option<usize>,
     /// Peers whose `X-Forwarded-*`, `Forwarded` and PROXY protocol are believed: addresses or networks.
+    #[serde(with = "super::written::list")]
+    #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<IpNet>,
     /// PROXY protocol v1 and v2, accepted only from trusted proxies.
     pub proxy_protocol: bool,
@@ -48,17 +58,58 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
+impl Written for Listen {
+    const EXPECTED: &'static str = "an address with a port";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let absent = path.is_empty();
+            let wrong = || format!("`{text}` has no path: write \"unix:/run/pardon.sock\"");
+            return (!absent).then(|| Self::Unix(path.into())).ok_or_else(wrong);
+        }
+        match text.split_once("://") {
+            None => Written::read(text).map(Self::Tcp),
+            Some(("tls", address)) => Written::read(address).map(Self::Tls),
+            Some((scheme, _)) => Err(format!(
+                "`{scheme}://` is not listened on: write \"0.0.0.0:8080\" or \"tls://0.0.0.0:8443\""
+            )),
+        }
+    }
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::read(text)
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Tls(address) => write!(formatter, "tls://{address}"),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// `[server.request_id]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct RequestIdHeader {
     /// The header that carries the request ID, to the app and to the client.
+    #[serde(with = "super::written::one")]
+    #[schemars(with = "String")]
     pub header: HeaderName,
     /// Whose IDs are kept: `"never"`, or `"trusted"` for those of trusted proxies.
     pub accept: AcceptId,
 }
 
 /// Whose request IDs are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum AcceptId {
     /// Nobody's: every request gets a new one.
     Never,
@@ -67,7 +118,8 @@ pub enum AcceptId {
 }
 
 /// `[server.timeouts]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct ServerTimeouts {
     /// For a TLS handshake or a PROXY protocol header.
     pub handshake: Period,
@@ -84,7 +136,8 @@ pub struct ServerTimeouts {
 }
 
 /// `[server.limits]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Bytes of a request head.
     pub head: Size,
@@ -101,7 +154,8 @@ pub struct Limits {
 }
 
 /// `[server.tls]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct ServerTls {
     /// Certificates, chosen by the server name that the client asks for.
     pub certificates: Vec<Certificate>,
@@ -110,7 +164,8 @@ pub struct ServerTls {
 }
 
 /// A certificate chain and its key, as PEM files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// The chain, the leaf first.
     pub chain: PathBuf,
@@ -177,6 +232,34 @@ impl Default for ServerTls {
         Self {
             certificates: Vec::new(),
             min_version: "1.2".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners() {
+        for text in [
+            "0.0.0.0:8080",
+            "[::]:80",
+            "tls://0.0.0.0:8443",
+            "unix:/run/pardon.sock",
+        ] {
+            assert_eq!(Listen::read(text).unwrap().to_string(), text);
+        }
+        for wrong in [
+            "",
+            "8080",
+            "http://0.0.0.0:80",
+            "tls://",
+            "unix:",
+            "0.0.0.0",
+            "example.com:80",
+        ] {
+            assert!(Listen::read(wrong).is_err(), "{wrong}");
         }
     }
 }

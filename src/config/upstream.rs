@@ -1,11 +1,18 @@
 //! `[upstreams.NAME]`: an app behind Pardon and how it is spoken to.
 
+use std::fmt;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::endpoint::Endpoint;
 use super::units::{Period, Size};
+use super::written::Written;
 
 /// `[upstreams.NAME]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Upstream {
     /// Where the app listens: `"http://127.0.0.1:3000"`, `"https://app.internal"`, `"unix:/run/app.sock"`, or
     /// `{ url = "...", weight = 2 }`. The one key without a default.
@@ -15,6 +22,8 @@ pub struct Upstream {
     /// How an endpoint is chosen among several.
     pub balance: Balance,
     /// The `Host` sent: `"keep"` for the client's, `"endpoint"` for the endpoint's, or a name.
+    #[serde(with = "super::written::one")]
+    #[schemars(with = "String")]
     pub host: HostHeader,
     /// Connections to the app that may be open at once, idle ones included, for the whole process.
     pub max_connections: usize,
@@ -34,32 +43,9 @@ pub struct Upstream {
     pub tls: UpstreamTls,
 }
 
-/// One address of an app.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// How it is reached.
-    pub scheme: Scheme,
-    /// A name, an address without brackets, or a socket's path for `unix:`.
-    pub host: String,
-    /// The port; 0 for `unix:`.
-    pub port: u16,
-    /// Its share beside the other endpoints'.
-    pub weight: u32,
-}
-
-/// How an endpoint is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// Plain TCP.
-    Http,
-    /// TLS over TCP.
-    Https,
-    /// A Unix socket.
-    Unix,
-}
-
 /// What is spoken to an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     /// By ALPN over TLS, HTTP/1.1 otherwise.
     Auto,
@@ -70,7 +56,8 @@ pub enum Protocol {
 }
 
 /// How an endpoint is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Balance {
     /// The one with the fewest requests under way for its weight.
     LeastRequests,
@@ -91,8 +78,40 @@ pub enum HostHeader {
     Name(String),
 }
 
+impl Written for HostHeader {
+    const EXPECTED: &'static str = "\"keep\", \"endpoint\" or a name";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "keep" => Ok(Self::Keep),
+            "endpoint" => Ok(Self::Endpoint),
+            _ if is_authority(text) => Ok(Self::Name(text.to_owned())),
+            _ => Err(format!(
+                "`{text}` is not \"keep\", \"endpoint\" or a host such as \"app.example.com\""
+            )),
+        }
+    }
+}
+
+/// Whether this is a host with or without a port.
+fn is_authority(text: &str) -> bool {
+    let parsed = text.parse::<http::uri::Authority>();
+    parsed.is_ok_and(|authority| !authority.host().is_empty() && !text.contains('@'))
+}
+
+impl fmt::Display for HostHeader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Keep => "keep",
+            Self::Endpoint => "endpoint",
+            Self::Name(name) => name,
+        })
+    }
+}
+
 /// `[upstreams.NAME.timeouts]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct UpstreamTimeouts {
     /// For a connection, name resolution and TLS handshake included.
     pub connect: Period,
@@ -109,7 +128,8 @@ pub struct UpstreamTimeouts {
 }
 
 /// `[upstreams.NAME.retry]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Retry {
     /// How often a request is sent at most; 1 is never again. Only what is safe is sent again.
     pub attempts: u32,
@@ -118,7 +138,8 @@ pub struct Retry {
 }
 
 /// `[upstreams.NAME.health]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Health {
     /// The path asked for; empty asks for none.
     pub path: String,
@@ -129,7 +150,8 @@ pub struct Health {
 }
 
 /// `[upstreams.NAME.tls]`
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct UpstreamTls {
     /// A PEM file of authorities trusted instead of the built-in ones.
     pub ca: Option<PathBuf>,

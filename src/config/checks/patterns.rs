@@ -1,0 +1,194 @@
+//! The forms of strings that have no type of their own: header patterns, media types, URLs, language tags, expressions.
+
+use regex::Regex;
+
+/// What a support link may ask for.
+const PLACEHOLDER: &str = "{request_id}";
+
+/// A regular expression, or what is wrong with it in one line.
+pub(super) fn compiled(pattern: &str) -> Result<Regex, String> {
+    Regex::new(pattern).map_err(|error| {
+        let text = error.to_string();
+        let last = text.lines().last().unwrap_or_default();
+        last.trim_start_matches("error: ").to_owned()
+    })
+}
+
+/// A header's name, or the beginning of names and a `*`.
+pub(super) fn wrong_header_pattern(pattern: &str) -> Option<String> {
+    let name = pattern.strip_suffix('*').unwrap_or(pattern);
+    if pattern == "*" {
+        return Some("`*` alone would match every header".to_owned());
+    }
+    if name.contains('*') {
+        return Some("`*` may stand only at the end".to_owned());
+    }
+    let wrong = http::HeaderName::from_bytes(name.as_bytes()).is_err();
+    wrong.then(|| format!("`{name}` is not a header name"))
+}
+
+pub(super) fn wrong_media_type(text: &str) -> Option<String> {
+    let token = |part: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+*".contains(&byte);
+        !part.is_empty() && part.bytes().all(allowed)
+    };
+    let parts = text.split_once('/');
+    let right = parts.is_some_and(|(kind, subtype)| token(kind) && token(subtype));
+    (!right).then(|| format!("`{text}` is not a media type such as \"text/html\""))
+}
+
+/// A link on the page: absolute, or a path of the host asked for. Only a support link has places to fill in.
+pub(super) fn wrong_link(text: &str, fills_in: bool) -> Option<String> {
+    let plain = if fills_in {
+        text.replace(PLACEHOLDER, "ID")
+    } else {
+        text.to_owned()
+    };
+    if let Some(unknown) = placeholder(&plain) {
+        let known = if fills_in {
+            "only `{request_id}` is"
+        } else {
+            "nothing is in this link"
+        };
+        return Some(format!("`{unknown}` is not filled in; {known}"));
+    }
+    let clean = plain
+        .chars()
+        .all(|letter| letter.is_ascii_graphic() && !"\"<>\\^`{|}".contains(letter));
+    let right = clean && is_link(&plain);
+    (!right)
+        .then(|| format!("`{text}` is not an http(s) or mailto URL, nor a path such as \"/help\""))
+}
+
+fn is_link(text: &str) -> bool {
+    let after = |scheme: &str| {
+        let start = text.get(..scheme.len())?;
+        start
+            .eq_ignore_ascii_case(scheme)
+            .then(|| text.get(scheme.len()..))?
+    };
+    if let Some(address) = after("mailto:") {
+        return !address.is_empty();
+    }
+    match after("https://").or_else(|| after("http://")) {
+        Some(rest) => rest.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '['),
+        None => text.starts_with('/') && !text.starts_with("//"),
+    }
+}
+
+/// The first `{...}` of a text.
+fn placeholder(text: &str) -> Option<&str> {
+    let start = text.find('{')?;
+    let end = text.get(start..)?.find('}')?;
+    text.get(start..=start + end)
+}
+
+pub(super) fn wrong_email(text: &str) -> Option<String> {
+    let parts = text.split_once('@');
+    let clean = text
+        .chars()
+        .all(|letter| !letter.is_whitespace() && !letter.is_control());
+    let right = clean
+        && parts
+            .is_some_and(|(who, host)| !who.is_empty() && !host.is_empty() && !host.contains('@'));
+    (!right).then(|| format!("`{text}` is not an e-mail address"))
+}
+
+/// A language tag as RFC 5646 forms it: `de`, `pt-BR`, `zh-Hant`.
+pub(super) fn wrong_language(text: &str) -> Option<String> {
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    let first = (2..=8).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let rest = parts.all(|part| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    });
+    (!(first && rest))
+        .then(|| format!("`{text}` is not a language tag such as \"de\" or \"pt-BR\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links() {
+        let right = [
+            "https://example.com/support?ref={request_id}",
+            "http://[::1]:80/",
+            "HTTPS://example.com",
+            "mailto:help@example.com?subject={request_id}",
+            "/help",
+            "/",
+        ];
+        for text in right {
+            assert_eq!(wrong_link(text, true), None, "{text}");
+        }
+        let wrong = [
+            "",
+            "example.com",
+            "//evil.example",
+            "javascript:alert(1)",
+            "https://",
+            "https:///x",
+            "mailto:",
+            "https://a b",
+            "/x\n",
+            "https://a/{id}",
+            "https://a/\"",
+            "https://a/{request_id",
+        ];
+        for text in wrong {
+            assert!(wrong_link(text, true).is_some(), "{text}");
+        }
+        assert!(wrong_link("/status/{request_id}", false).is_some());
+    }
+
+    #[test]
+    fn header_patterns() {
+        for (text, wrong) in [
+            ("retry-after", false),
+            ("access-control-*", false),
+            ("*", true),
+            ("x-*-y", true),
+            ("*-x", true),
+            ("x y", true),
+            ("", true),
+        ] {
+            assert_eq!(wrong_header_pattern(text).is_some(), wrong, "{text}");
+        }
+    }
+
+    #[test]
+    fn media_types_languages_and_addresses() {
+        for (text, wrong) in [
+            ("text/html", false),
+            ("a/b+json", false),
+            ("text", true),
+            ("a/b; c", true),
+            ("/b", true),
+        ] {
+            assert_eq!(wrong_media_type(text).is_some(), wrong, "{text}");
+        }
+        for (text, wrong) in [
+            ("de", false),
+            ("pt-BR", false),
+            ("zh-Hant-TW", false),
+            ("d", true),
+            ("de_DE", true),
+            ("", true),
+            ("de-", true),
+        ] {
+            assert_eq!(wrong_language(text).is_some(), wrong, "{text}");
+        }
+        for (text, wrong) in [
+            ("a@b", false),
+            ("a", true),
+            ("@b", true),
+            ("a@b@c", true),
+            ("a b@c", true),
+        ] {
+            assert_eq!(wrong_email(text).is_some(), wrong, "{text}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Which keys are accepted but not in force yet: the one list to shorten as the stages behind them are built.
+
+use toml::de::{DeTable, DeValue};
+
+use super::error::{Problem, Source};
+use super::tree::Value;
+
+/// Keys that nothing reads yet, and the values besides `false`, `""` and `[]` with which that makes no difference.
+/// `*` stands for any one name; a section stands for all its keys; sections that routes have count there too.
+const NOT_YET: &[(&str, &[&str])] = &[
+    ("server.proxy_protocol", &[]),
+    ("server.shutdown_delay", &["0s"]),
+    ("server.tls", &[]),
+    ("server.timeouts.handshake", &[]),
+    ("server.timeouts.min_rate", &["0B", "0"]),
+    ("server.limits.h2_streams", &[]),
+    ("server.limits.h2_resets", &[]),
+    ("upstreams.*.protocol", &["auto", "http1"]),
+    ("upstreams.*.balance", &[]),
+    ("upstreams.*.health", &[]),
+    ("upstreams.*.retry.budget", &[]),
+    ("upstreams.*.tls.certificate", &[]),
+    ("upstreams.*.tls.key", &[]),
+    ("intercept.only", &["all"]),
+    ("intercept.reference_headers", &[]),
+    ("intercept.reference_pattern", &[]),
+    ("intercept.reveal", &[]),
+    ("intercept.disguise", &[]),
+    ("intercept.redact.patterns", &[]),
+    ("intercept.redact.builtin", &[]),
+    ("pages.theme", &["plain"]),
+    ("pages.languages", &[]),
+    ("pages.refresh", &[]),
+    ("pages.qr", &[]),
+    ("maintenance", &[]),
+    ("bypass", &[]),
+    ("incidents.path", &[]),
+    ("incidents.sync", &[]),
+    ("incidents.commit_wait", &[]),
+    ("incidents.max_age", &[]),
+    ("incidents.max_size", &[]),
+    ("admin.token_file", &[]),
+];
+
+/// One warning that names all such keys of a file with their lines.
+pub(super) fn warning(root: &DeTable<'_>, source: &Source) -> Option<Problem> {
+    let mut keys = Vec::new();
+    collect(root, &mut Vec::new(), &mut keys);
+    if keys.is_empty() {
+        return None;
+    }
+    keys.sort_by_key(|key| key.offset);
+    let hint = by_section(&keys, source);
+    Some(Problem::new(
+        None,
+        "keys that are accepted but not in force yet",
+        hint,
+    ))
+}
+
+/// A key that is not in force.
+struct Key {
+    section: String,
+    name: String,
+    offset: usize,
+}
+
+/// `[server] proxy_protocol (line 4), shutdown_delay (line 9)`, a line for each section.
+fn by_section(keys: &[Key], source: &Source) -> String {
+    let sections = keys.chunk_by(|a, b| a.section == b.section);
+    let lines = sections.map(|keys| {
+        let section = keys.first().map_or("", |key| key.section.as_str());
+        let line = |key: &Key| format!("{} (line {})", key.name, source.line(key.offset));
+        let named: Vec<_> = keys.iter().map(line).collect();
+        format!("[{section}] {}", named.join(", "))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn collect(table: &DeTable<'_>, path: &mut Vec<String>, keys: &mut Vec<Key>) {
+    for (key, value) in table {
+        path.push(key.get_ref().to_string());
+        match value.get_ref() {
+            DeValue::Table(inner) => collect(inner, path, keys),
+            DeValue::Array(tables) if path.as_slice() == ["routes"] => {
+                let tables = tables.iter().filter_map(|value| value.get_ref().as_table());
+                tables.for_each(|route| collect(route, path, keys));
+            }
+            _ if counts(path, value) => keys.push(Key {
+                section: path
+                    .split_last()
+                    .map_or(String::new(), |(_, above)| above.join(".")),
+                name: key.get_ref().to_string(),
+                offset: key.span().start,
+            }),
+            _ => {}
+        }
+        path.pop();
+    }
+}
+
+/// Whether the key is on the list, and not with a value that makes no difference.
+fn counts(path: &[String], value: &Value<'_>) -> bool {
+    let path = match path.split_first() {
+        Some((first, rest)) if first == "routes" => rest,
+        _ => path,
+    };
+    let row = NOT_YET.iter().find(|(pattern, _)| covers(pattern, path));
+    row.is_some_and(|(_, idle)| match value.get_ref() {
+        DeValue::String(text) => !text.is_empty() && !idle.contains(&text.as_ref()),
+        DeValue::Array(list) => !list.is_empty(),
+        DeValue::Boolean(on) => *on || path.last().is_some_and(|name| name == "builtin"),
+        _ => true,
+    })
+}
+
+/// Whether the path is the pattern's key or lies in its section.
+fn covers(pattern: &str, path: &[String]) -> bool {
+    let steps: Vec<_> = pattern.split('.').collect();
+    let equal = |(step, name): (&&str, &String)| *step == "*" || step == name;
+    steps.len() <= path.len() && steps.iter().zip(path).all(equal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_without_a_stage_are_named_once_with_their_lines() {
+        let text = "[server]\nproxy_protocol = true\ndrain = \"1s\"\nshutdown_delay = \"0s\"\ntls.min_version = \"1.3\"\n\
+                    [upstreams.app]\nprotocol = \"http2\"\n[pages]\nqr = false\n\
+                    [[routes]]\n[routes.maintenance]\non = true\nmessage = \"\"\n";
+        let root = DeTable::parse(text).unwrap().into_inner();
+        let warning = warning(&root, &Source::new("pardon.toml", text)).unwrap();
+        let expected = "[server] proxy_protocol (line 2)\n[server.tls] min_version (line 5)\n\
+                        [upstreams.app] protocol (line 7)\n[routes.maintenance] on (line 12)";
+        assert_eq!(warning.hint, expected);
+    }
+}

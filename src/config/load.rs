@@ -1,0 +1,264 @@
+//! From a file, or from flags, to a checked configuration or to every problem at once.
+//!
+//! The text is parsed once into a tree of spanned values. Variables are filled in and sections laid over each other there; then
+//! serde reads it. Serde stops at its first error, so the item in question is taken out of the tree and it reads again.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::checks::{self, Findings};
+use super::error::{Problem, Report, Source, Warning};
+use super::syntax::Syntax;
+use super::tree::{self, Environment};
+use super::written::Written;
+use super::{Config, Endpoint, Listen, Route, Upstream, in_force, wording};
+
+/// Where a configuration is looked for that no flag names.
+const USUAL_PLACES: [&str; 2] = ["pardon.toml", "/etc/pardon/pardon.toml"];
+
+/// Problems reported at most; a file with more has one cause.
+const MOST_PROBLEMS: usize = 100;
+
+/// The name of the upstream that flags alone make.
+const FLAG_UPSTREAM: &str = "app";
+
+/// A configuration that will work, and what is worth a second look.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// In the order of the file.
+    pub warnings: Vec<Warning>,
+}
+
+/// The file to load: the one that a flag names, else the first of the usual places that exists.
+///
+/// # Errors
+///
+/// When no file is named and none exists; the report says where it was looked for and what to do.
+pub fn find(named: Option<&Path>) -> Result<PathBuf, Report> {
+    if let Some(path) = named {
+        return Ok(path.to_owned());
+    }
+    let usual = USUAL_PLACES.iter().map(PathBuf::from);
+    let mut existing = usual.filter(|path| path.exists());
+    existing.next().ok_or_else(|| {
+        Report::of(
+            "no configuration found",
+            format!(
+                "looked for {}\nname a file with --config FILE, \
+                 or start without one: pardon run --upstream http://127.0.0.1:3000",
+                USUAL_PLACES.join(" and ")
+            ),
+        )
+    })
+}
+
+/// Loads a file. Its relative paths start from its own folder.
+///
+/// # Errors
+///
+/// When it cannot be read, or with every problem that it has.
+pub fn load(path: &Path) -> Result<Loaded, Report> {
+    let name = path.display().to_string();
+    let unreadable = |reason: String| Report::of(format!("cannot read `{name}`"), reason);
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = error
+            .as_bytes()
+            .iter()
+            .take(error.utf8_error().valid_up_to());
+        let line = line.filter(|byte| **byte == b'\n').count() + 1;
+        unreadable(format!("line {line} is not UTF-8"))
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    parse(&text, &name, folder)
+}
+
+/// Reads a configuration from its text; `name` is shown in problems, relative paths start from `folder`.
+///
+/// # Errors
+///
+/// With every problem of the text.
+pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Loaded, Report> {
+    parse_in(text, name, folder, &|name| std::env::var(name).ok())
+}
+
+/// [`parse`] with the environment given.
+pub(super) fn parse_in(
+    text: &str,
+    name: &str,
+    folder: &Path,
+    environment: Environment<'_>,
+) -> Result<Loaded, Report> {
+    let source = Arc::new(Source::new(name, text));
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let syntax = Syntax::of(errors, &source);
+    let mut reading = Reading::new(root.into_inner());
+    reading.expand(&source, environment);
+    let written = reading.tree.clone();
+    tree::lay_sections(&mut reading.tree);
+    let config = reading.config(text.len());
+    if !syntax.problems.is_empty() {
+        let mut problems = reading.problems;
+        problems.retain(|problem| syntax.trusts(problem, &source));
+        problems.extend(syntax.problems);
+        return Err(Report::new(&source, problems));
+    }
+    let Some(mut config) = config else {
+        return Err(Report::new(&source, reading.problems));
+    };
+    folder.clone_into(&mut config.folder);
+    complete(&mut config);
+    let mut findings = checks::all(&config, &reading.tree, &reading.gone);
+    findings.problems.append(&mut reading.problems);
+    findings
+        .warnings
+        .extend(in_force::warning(&written, &source));
+    conclude(config, findings, &source)
+}
+
+/// The configuration made from flags alone: one upstream, called `app`, and all requests go to it.
+///
+/// # Errors
+///
+/// When a flag's value is none.
+pub fn for_upstream(url: &str, listen: Option<&str>) -> Result<Loaded, Report> {
+    let source = Arc::new(Source::default());
+    let mut config = Config::default();
+    let mut problems = Vec::new();
+    let wrong = |flag: &str, reason| Problem::new(None, format!("bad value for `{flag}`"), reason);
+    match Endpoint::read(url) {
+        Ok(endpoint) => {
+            let endpoints = vec![endpoint];
+            let upstream = Upstream {
+                endpoints,
+                ..Upstream::default()
+            };
+            config.upstreams.insert(FLAG_UPSTREAM.to_owned(), upstream);
+        }
+        Err(reason) => problems.push(wrong("--upstream", reason)),
+    }
+    match listen.map(Listen::read).transpose() {
+        Ok(Some(listen)) => config.server.listen = vec![listen],
+        Ok(None) => {}
+        Err(reason) => problems.push(wrong("--listen", reason)),
+    }
+    if !problems.is_empty() {
+        return Err(Report::new(&source, problems));
+    }
+    complete(&mut config);
+    let findings = checks::all(&config, &DeTable::default(), &[]);
+    conclude(config, findings, &source)
+}
+
+fn conclude(config: Config, findings: Findings, source: &Arc<Source>) -> Result<Loaded, Report> {
+    if !findings.problems.is_empty() {
+        return Err(Report::new(source, findings.problems));
+    }
+    let warnings = findings.warnings.into_iter();
+    let warnings = warnings
+        .map(|problem| Warning::new(source, problem))
+        .collect();
+    Ok(Loaded { config, warnings })
+}
+
+/// Fills in what follows from the rest: the only upstream, names, the one route of a file without routes.
+fn complete(config: &mut Config) {
+    let only = match config.upstreams.len() {
+        1 => config.upstreams.first_key_value(),
+        _ => None,
+    };
+    if let Some((_, upstream)) = only
+        && config.routes.is_empty()
+    {
+        config.routes.push(Route {
+            intercept: config.intercept.clone(),
+            brand: config.brand.clone(),
+            pages: config.pages.clone(),
+            maintenance: config.maintenance.clone(),
+            timeouts: upstream.timeouts.clone(),
+            ..Route::default()
+        });
+    }
+    for route in &mut config.routes {
+        if let Some((name, _)) = only
+            && route.upstream.is_empty()
+        {
+            route.upstream.clone_from(name);
+        }
+        if route.name.is_empty() {
+            route.name.clone_from(&route.upstream);
+        }
+        route.host.make_ascii_lowercase();
+    }
+}
+
+/// A file on its way from the tree to the configuration.
+struct Reading<'i> {
+    tree: DeTable<'i>,
+    problems: Vec<Problem>,
+    /// The paths of what was taken out: nothing more is said about them.
+    gone: Vec<Vec<String>>,
+}
+
+impl<'i> Reading<'i> {
+    fn new(tree: DeTable<'i>) -> Self {
+        let (problems, gone) = (Vec::new(), Vec::new());
+        Self {
+            tree,
+            problems,
+            gone,
+        }
+    }
+
+    fn expand(&mut self, source: &Source, environment: Environment<'_>) {
+        for (place, problem) in tree::expand(&mut self.tree, source, environment) {
+            self.gone.extend(tree::take_out(&mut self.tree, &place));
+            self.problems.push(problem);
+        }
+    }
+
+    /// What serde makes of the tree once everything that it refuses is out; none if that does not end.
+    fn config(&mut self, end: usize) -> Option<Config> {
+        while self.problems.len() < MOST_PROBLEMS {
+            let root = Spanned::new(0..end, self.tree.clone());
+            match Config::deserialize(toml::de::Deserializer::from(root)) {
+                Ok(config) => return Some(config),
+                Err(error) => self.refuse(error.message(), error.span())?,
+            }
+        }
+        None
+    }
+
+    /// Takes out the item that was refused; none if there is no such item.
+    fn refuse(&mut self, message: &str, place: Option<Range<usize>>) -> Option<()> {
+        let path = place
+            .as_ref()
+            .and_then(|place| tree::take_out(&mut self.tree, place));
+        let found = path.is_some();
+        let path = path.unwrap_or_default();
+        if !self.took_out_itself(message, &path) {
+            self.problems.push(wording::item(message, place, &path));
+        }
+        self.gone.push(path);
+        found.then_some(())
+    }
+
+    /// Whether what serde misses in the item at `path` was there, and was taken out.
+    fn took_out_itself(&self, message: &str, path: &[String]) -> bool {
+        let Some(missing) = wording::missing(message) else {
+            return false;
+        };
+        let is_it = |gone: &Vec<String>| {
+            let last = gone.split_last();
+            last.is_some_and(|(name, above)| name == missing && above == path)
+        };
+        self.gone.iter().any(is_it)
+    }
+}

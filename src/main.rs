@@ -1,2 +1,5 @@
-//! The `pardon` command.
-fn main() {}
+//! The `pardon` command: arguments in, an exit code out.
+
+fn main() -> std::process::ExitCode {
+    pardon::cli::main()
+}

@@ -59,12 +59,30 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf, Report> {
     })
 }
 
+/// What flags say beside a file; it counts instead of what the file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// The endpoint of the file's only upstream, or of one called `app` where the file has none.
+    pub upstream: Option<String>,
+    /// The only address to listen on.
+    pub listen: Option<String>,
+}
+
 /// Loads a file. Its relative paths start from its own folder.
 ///
 /// # Errors
 ///
 /// When it cannot be read, or with every problem that it has.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
+    load_with(path, &Flags::default())
+}
+
+/// [`load`], with flags beside the file.
+///
+/// # Errors
+///
+/// When it cannot be read, or with every problem that it has, or when a flag's value is none.
+pub fn load_with(path: &Path, flags: &Flags) -> Result<Loaded, Report> {
     let name = path.display().to_string();
     let unreadable = |reason: String| Report::of(format!("cannot read `{name}`"), reason);
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
@@ -77,7 +95,7 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
         unreadable(format!("line {line} is not UTF-8"))
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    parse(&text, &name, folder)
+    parse_in((&text, &name), folder, flags, &|name| std::env::var(name).ok())
 }
 
 /// Reads a configuration from its text; `name` is shown in problems, relative paths start from `folder`.
@@ -86,14 +104,14 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 ///
 /// With every problem of the text.
 pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Loaded, Report> {
-    parse_in(text, name, folder, &|name| std::env::var(name).ok())
+    parse_in((text, name), folder, &Flags::default(), &|name| std::env::var(name).ok())
 }
 
-/// [`parse`] with the environment given.
+/// [`parse`] with the flags and the environment given.
 pub(super) fn parse_in(
-    text: &str,
-    name: &str,
+    (text, name): (&str, &str),
     folder: &Path,
+    flags: &Flags,
     environment: Environment<'_>,
 ) -> Result<Loaded, Report> {
     let source = Arc::new(Source::new(name, text));
@@ -114,6 +132,7 @@ pub(super) fn parse_in(
         return Err(Report::new(&source, reading.problems));
     };
     folder.clone_into(&mut config.folder);
+    reading.problems.extend(flags.apply(&mut config));
     complete(&mut config);
     let mut findings = checks::all(&config, &reading.tree, &reading.gone);
     findings.problems.append(&mut reading.problems);
@@ -131,30 +150,49 @@ pub(super) fn parse_in(
 pub fn for_upstream(url: &str, listen: Option<&str>) -> Result<Loaded, Report> {
     let source = Arc::new(Source::default());
     let mut config = Config::default();
-    let mut problems = Vec::new();
-    let wrong = |flag: &str, reason| Problem::new(None, format!("bad value for `{flag}`"), reason);
-    match Endpoint::read(url) {
-        Ok(endpoint) => {
-            let endpoints = vec![endpoint];
-            let upstream = Upstream {
-                endpoints,
-                ..Upstream::default()
-            };
-            config.upstreams.insert(FLAG_UPSTREAM.to_owned(), upstream);
-        }
-        Err(reason) => problems.push(wrong("--upstream", reason)),
-    }
-    match listen.map(Listen::read).transpose() {
-        Ok(Some(listen)) => config.server.listen = vec![listen],
-        Ok(None) => {}
-        Err(reason) => problems.push(wrong("--listen", reason)),
-    }
+    let flags = Flags { upstream: Some(url.to_owned()), listen: listen.map(str::to_owned) };
+    let problems = flags.apply(&mut config);
     if !problems.is_empty() {
         return Err(Report::new(&source, problems));
     }
     complete(&mut config);
     let findings = checks::all(&config, &DeTable::default(), &[]);
     conclude(config, findings, &source)
+}
+
+impl Flags {
+    /// Lays the flags over a configuration; gives what is wrong with them.
+    fn apply(&self, config: &mut Config) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let wrong =
+            |flag: &str, reason| Problem::new(None, format!("bad value for `{flag}`"), reason);
+        if let Some(url) = &self.upstream {
+            match Endpoint::read(url).and_then(|endpoint| place(endpoint, config)) {
+                Ok(()) => {}
+                Err(reason) => problems.push(wrong("--upstream", reason)),
+            }
+        }
+        match self.listen.as_deref().map(Listen::read).transpose() {
+            Ok(Some(listen)) => config.server.listen = vec![listen],
+            Ok(None) => {}
+            Err(reason) => problems.push(wrong("--listen", reason)),
+        }
+        problems
+    }
+}
+
+/// Makes an endpoint the only one of the only upstream.
+fn place(endpoint: Endpoint, config: &mut Config) -> Result<(), String> {
+    if config.upstreams.len() > 1 {
+        return Err("the file has several upstreams; say there where each is".to_owned());
+    }
+    if config.upstreams.is_empty() {
+        config.upstreams.insert(FLAG_UPSTREAM.to_owned(), Upstream::default());
+    }
+    for upstream in config.upstreams.values_mut() {
+        upstream.endpoints = vec![endpoint.clone()];
+    }
+    Ok(())
 }
 
 fn conclude(config: Config, findings: Findings, source: &Arc<Source>) -> Result<Loaded, Report> {

@@ -36,7 +36,7 @@ pub use endpoint::{Endpoint, Scheme};
 pub use error::{Report, Warning};
 pub use incidents::{ClientAddress, Incidents, Sync};
 pub use intercept::{Capture, Disguise, DisguiseMode, Intercept, Late, Only, Redact};
-pub use load::{Loaded, find, for_upstream, load, parse};
+pub use load::{Flags, Loaded, find, for_upstream, load, load_with, parse};
 pub use log::{AccessFormat, Log, LogFormat};
 pub use maintenance::Maintenance;
 pub use pages::{Pages, Refresh};

@@ -138,12 +138,12 @@ impl Proxy {
             draft.take(capture.finish(), &kind);
             self.commit(draft).await;
             // Where nobody waits any more the visitor has left.
-            drop(ready.send(()));
+            let _ = ready.send(());
             return;
         }
         draft.take(capture.so_far(), &kind);
         let incident = self.commit(draft).await;
-        drop(ready.send(()));
+        let _ = ready.send(());
         capture.read().await;
         let mut amended = Incident::clone(&incident);
         amended.take(capture.finish(), &kind);
@@ -161,7 +161,7 @@ impl Proxy {
         }
         draft.fingerprint = incident::fingerprint(draft.cause, &draft.route, &draft.summary);
         self.commit(draft).await;
-        drop(ready.send(()));
+        let _ = ready.send(());
     }
 
     /// Records and logs an incident, and waits for its commit at most as long as a page may.

@@ -146,7 +146,7 @@ impl Server {
     /// Cancel safe.
     pub async fn ended(&mut self) {
         // Nothing is ever sent; the channel closes with the last worker.
-        drop(self.running.recv().await);
+        let _ = self.running.recv().await;
     }
 
     /// Drops what is left and waits for the workers' ends.

@@ -1,0 +1,104 @@
+//! `pardon demo`: the proxy before a built-in app that fails in every way there is.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::thread;
+
+use crate::config::{self, Config, Listen, units::Period};
+use crate::demo::{App, Group, failures};
+use crate::gateway::Gateway;
+use crate::telemetry;
+
+use super::run;
+
+/// Run the proxy before a built-in app that fails in every way there is, with a start page to click through.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The address to listen on; a free port is taken where it is in use.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+}
+
+/// Runs the demo until it is told to stop.
+///
+/// # Errors
+///
+/// When no port can be had, or standard output cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let app = start_app()?;
+    let listen = free(args.listen)?;
+    let config = configuration(app, listen)?;
+    let _log = telemetry::init(&config.log)?;
+    let gateway = Gateway::start(&config).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+    let address = gateway.addresses().first().copied().unwrap_or(listen);
+    print(&run::to_open(address), app)?;
+    run::on_this_thread(run::serve(gateway))?
+}
+
+/// Starts the failing app on a thread of its own, which ends with the process.
+fn start_app() -> anyhow::Result<SocketAddr> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    thread::Builder::new().name("demo-app".to_owned()).spawn(move || {
+        run::on_this_thread(async move {
+            let bound = App::bind().await;
+            // The receiver waits below until it is told.
+            let _ = sender.send(bound.as_ref().map(App::address).map_err(ToString::to_string));
+            if let Ok(app) = bound {
+                app.serve().await;
+            }
+        })
+    })?;
+    receiver.recv()?.map_err(|error| anyhow::anyhow!("the demo's app cannot listen: {error}"))
+}
+
+/// The address, or one with a free port where it is taken.
+fn free(wanted: SocketAddr) -> io::Result<SocketAddr> {
+    TcpListener::bind(wanted)
+        .or_else(|_| TcpListener::bind(SocketAddr::new(wanted.ip(), 0)))
+        .and_then(|listener| listener.local_addr())
+}
+
+/// The demo's configuration: a brand, a short time-out, and a route to a port that nobody listens on.
+fn configuration(app: SocketAddr, listen: SocketAddr) -> anyhow::Result<Config> {
+    let loaded = config::for_upstream(&format!("http://{app}"), None);
+    let mut config = loaded.map_err(|report| anyhow::anyhow!(report.render(false)))?.config;
+    config.server.listen = vec![Listen::Tcp(listen)];
+    config.admin.listen = Vec::new();
+    config.brand.name = Some("Corner Shop".to_owned());
+    config.brand.color = Some("#0b6b53".to_owned());
+    config.brand.support_url = Some("https://example.com/support?ref={request_id}".to_owned());
+    config.brand.support_email = Some("help@example.com".to_owned());
+    config.brand.home_url = Some("/".to_owned());
+    let closed = free(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let mut refused = config.upstreams.get("app").cloned().unwrap_or_default();
+    for endpoint in &mut refused.endpoints {
+        endpoint.port = closed.port();
+    }
+    config.upstreams.insert("refused".to_owned(), refused);
+    let mut route = config.routes.first().cloned().unwrap_or_default();
+    route.name = "refused".to_owned();
+    route.path = "/refused".to_owned();
+    route.upstream = "refused".to_owned();
+    config.routes.insert(0, route);
+    for route in &mut config.routes {
+        route.brand = config.brand.clone();
+        route.timeouts.head = Period::seconds(2);
+    }
+    Ok(config)
+}
+
+/// What to open, and what there is to see.
+fn print(base: &str, app: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "Pardon stands in front of an app that fails. Open this in a browser:\n\n    {base}/\n")?;
+    writeln!(out, "The same app without Pardon, to see what would have leaked: http://{app}/\n")?;
+    for group in Group::ALL {
+        writeln!(out, "{}", group.title())?;
+        for failure in failures().iter().filter(|failure| failure.group == group) {
+            writeln!(out, "    {:<58} {}", failure.curl(base), failure.title)?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(out, "Add -H 'Accept: application/json' for JSON. Originals are in the log below. Ctrl-C ends it.")
+}

@@ -1,0 +1,237 @@
+//! `pardon explain`: what would be done with a raw HTTP response, and why. The response is played to a real proxy on
+//! loopback, so that what is explained is what happens.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::config::{self, Config, Listen, units::Period};
+use crate::gateway::Gateway;
+use crate::incident::Incident;
+use crate::intercept::{Decision, Policy, decide};
+
+/// How long the played exchange may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The request that is played where none is given: a browser's.
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/html,*/*;q=0.8\r\n\
+    User-Agent: Mozilla/5.0 (pardon explain)\r\n\r\n";
+
+/// Say what would be done with a raw HTTP response, and why.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// A file that holds the response as it came over the wire: status line, headers, body.
+    pub file: PathBuf,
+    /// A file that holds the request, as it came over the wire; default: a browser's GET of /.
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
+    /// The configuration file; default: pardon.toml, then /etc/pardon/pardon.toml, then the defaults.
+    #[arg(long, value_name = "FILE", env = "PARDON_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// Plays the response and prints what became of it.
+///
+/// # Errors
+///
+/// When a file cannot be read, loopback cannot be used, or the request gets no answer.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let response = read(&args.file)?;
+    let request = match &args.request {
+        Some(path) => read(path)?,
+        None => REQUEST.as_bytes().to_vec(),
+    };
+    let mut config = configuration(args.config.as_deref())?;
+    play_on_loopback(&mut config, origin(response.clone())?);
+    let gateway = Gateway::start(&config).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+    let address = gateway.addresses().first().copied().context("no listener")?;
+    let answer = exchange(address, &request)?;
+    let incident = gateway.incidents().newest(1).pop();
+    let text = explanation(&config, &response, &answer, incident.as_deref());
+    gateway.end();
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+fn configuration(named: Option<&Path>) -> anyhow::Result<Config> {
+    let loaded = match config::find(named) {
+        Ok(path) => config::load(&path),
+        // The upstream is replaced by the player below.
+        Err(_) => config::for_upstream("http://127.0.0.1:1", None),
+    };
+    Ok(loaded.map_err(|report| anyhow::anyhow!(report.render(false)))?.config)
+}
+
+/// Points every upstream at the player, and everything else at free loopback ports.
+fn play_on_loopback(config: &mut Config, player: SocketAddr) {
+    config.server.listen = vec![Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))];
+    config.server.workers = Some(1);
+    config.admin.listen = Vec::new();
+    for upstream in config.upstreams.values_mut() {
+        for endpoint in &mut upstream.endpoints {
+            endpoint.scheme = config::Scheme::Http;
+            endpoint.host = player.ip().to_string();
+            endpoint.port = player.port();
+        }
+    }
+    for route in &mut config.routes {
+        route.timeouts.head = Period::seconds(2);
+    }
+}
+
+/// An origin that answers every connection's first request with these bytes and ends. Its thread ends with the process.
+fn origin(response: Vec<u8>) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // What goes wrong here is seen by the proxy, which says it better.
+            let _ = play(&stream, &response);
+        }
+    });
+    Ok(address)
+}
+
+fn play(mut stream: &TcpStream, response: &[u8]) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? > 0 {
+        head.extend_from_slice(&byte);
+    }
+    stream.write_all(response)?;
+    stream.shutdown(Shutdown::Write)?;
+    io::copy(&mut stream, &mut io::sink())?;
+    Ok(())
+}
+
+/// Sends the request as it is, but for a field that asks for the connection's end, and gives the whole answer.
+fn exchange(address: SocketAddr, request: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let end = request.iter().position(|byte| *byte == b'\n').context("the request has no line")?;
+    let (line, rest) = request.split_at(end + 1);
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(&[line, b"Connection: close\r\n", rest].concat())?;
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        // An answer that is broken off ends so; what came before it is what a visitor has.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+        Err(error) => return Err(error).context("the request got no answer"),
+    }
+    if answer.is_empty() {
+        bail!("the request got no answer: it is not one that the proxy understands");
+    }
+    Ok(answer)
+}
+
+/// A head as it was parsed for the explanation; none where it is not HTTP.
+struct Head {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: usize,
+}
+
+fn head(bytes: &[u8]) -> Option<Head> {
+    let mut fields = [httparse::EMPTY_HEADER; 256];
+    let mut response = httparse::Response::new(&mut fields);
+    let Ok(httparse::Status::Complete(body)) = response.parse(bytes) else { return None };
+    let mut headers = HeaderMap::new();
+    for field in response.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+        headers.append(name, HeaderValue::from_bytes(field.value).ok()?);
+    }
+    Some(Head { status: StatusCode::from_u16(response.code?).ok()?, headers, body })
+}
+
+fn explanation(config: &Config, response: &[u8], answer: &[u8], incident: Option<&Incident>) -> String {
+    let mut text = String::new();
+    let verdict = match incident {
+        None => "passes as it is",
+        Some(incident) if incident.served.is_none() => "passes, and is broken off where the app broke it off",
+        Some(_) => "replaced by a page",
+    };
+    line(&mut text, "verdict", verdict);
+    line(&mut text, "why", &why(config, response, incident));
+    if let Some(answered) = head(answer) {
+        let size = answer.len() - answered.body;
+        line(&mut text, "visitor gets", &format!("{}, {size} bytes of body", answered.status));
+    }
+    if let Some(incident) = incident {
+        explain_incident(&mut text, incident, head(answer).map(|head| head.headers));
+    }
+    text
+}
+
+/// Which rule decided.
+fn why(config: &Config, response: &[u8], incident: Option<&Incident>) -> String {
+    let failure = incident.and_then(|incident| incident.upstream.as_ref()?.error.clone());
+    let played = head(response);
+    let Some(played) = played.filter(|_| incident.is_none_or(|i| i.cause == crate::incident::Cause::UpstreamStatus))
+    else {
+        let cause = incident.map_or("not HTTP", |incident| incident.cause.as_str());
+        return format!("{cause}: {}", failure.unwrap_or_default());
+    };
+    let route = incident.and_then(|incident| {
+        config.routes.iter().find(|route| *route.name == *incident.route)
+    });
+    let intercept = route.or(config.routes.first()).map_or(&config.intercept, |route| &route.intercept);
+    let status = played.status.as_u16();
+    match decide(played.status, &played.headers, &Policy::build(intercept)) {
+        Decision::PassStatus => format!("status {status} is not among intercept.statuses"),
+        Decision::PassHeader => "it carries intercept.pass_header: the app's own page".to_owned(),
+        Decision::PassType => "its media type is among intercept.pass_content_types".to_owned(),
+        Decision::Replace => format!("status {status} is among intercept.statuses"),
+    }
+}
+
+fn explain_incident(text: &mut String, incident: &Incident, served: Option<HeaderMap>) {
+    line(text, "cause", incident.cause.as_str());
+    line(text, "route", &incident.route);
+    line(text, "summary", &incident.summary);
+    line(text, "fingerprint", &incident.fingerprint.to_string());
+    if let Some(page) = &incident.served {
+        let page = format!("{} in {}, by {}", page.format, page.language, page.template);
+        line(text, "page", &page);
+    }
+    if let Some(body) = &incident.body {
+        let complete = if body.complete { "complete" } else { "incomplete" };
+        let decoded = if body.decoded { "" } else { ", kept as it came" };
+        let size = format!("{} bytes came, {} kept, {complete}{decoded}", body.bytes, body.kept);
+        line(text, "body", &size);
+    }
+    let Some(upstream) = &incident.upstream else { return };
+    if let Some(error) = &upstream.error {
+        line(text, "trouble", error);
+    }
+    let served = served.unwrap_or_default();
+    let kept = |name: &HeaderName, value: &str| {
+        served.get_all(name).iter().any(|served| served.as_bytes() == value.as_bytes())
+    };
+    for field in &upstream.headers {
+        let fate = match &field.value {
+            value if value.starts_with("[redacted: ") => "redacted in the record, not on the page",
+            value if kept(&field.name, value) => "kept on the page",
+            _ => "in the record, not on the page",
+        };
+        line(text, "header", &format!("{}: {fate}", field.name));
+    }
+}
+
+fn line(text: &mut String, what: &str, says: &str) {
+    // Writing to a string cannot fail. Control characters of the response stay out of the terminal.
+    let safe: String = says.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let _ = writeln!(text, "{what:<13} {safe}");
+}

@@ -1,0 +1,146 @@
+//! `pardon run`: the proxy.
+
+use std::future::Future;
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{self, Loaded};
+use crate::gateway::Gateway;
+use crate::telemetry::{self, COUNTERS};
+
+/// Run the proxy. Flags alone are enough for a sidecar; a file says more.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// The configuration file; default: pardon.toml, then /etc/pardon/pardon.toml.
+    #[arg(long, value_name = "FILE", env = "PARDON_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The app to stand in front of, e.g. http://127.0.0.1:3000. Alone, it ignores any file that is not named.
+    #[arg(long, value_name = "URL", env = "PARDON_UPSTREAM")]
+    pub upstream: Option<String>,
+    /// The address to listen on, e.g. 127.0.0.1:8080.
+    #[arg(long, value_name = "ADDR", env = "PARDON_LISTEN")]
+    pub listen: Option<String>,
+}
+
+/// Runs the proxy until it is told to stop.
+///
+/// # Errors
+///
+/// When the log or the signals cannot be had.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let loaded = match load(args) {
+        Ok(loaded) => loaded,
+        Err(report) => {
+            let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            writeln!(io::stderr(), "{}", report.render(color))?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let _log = telemetry::init(&loaded.config.log)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{}", warning.message());
+    }
+    let gateway = match Gateway::start(&loaded.config) {
+        Ok(gateway) => gateway,
+        Err(problems) => return refuse(&problems),
+    };
+    for address in gateway.addresses() {
+        tracing::info!(%address, "listening");
+    }
+    for address in gateway.admin_addresses() {
+        tracing::info!(%address, "listening for the operator");
+    }
+    on_this_thread(serve(gateway))?
+}
+
+fn load(args: &Args) -> Result<Loaded, config::Report> {
+    match (&args.config, &args.upstream) {
+        (None, Some(upstream)) => config::for_upstream(upstream, args.listen.as_deref()),
+        (named, upstream) => config::load_with(
+            &config::find(named.as_deref())?,
+            &config::Flags { upstream: upstream.clone(), listen: args.listen.clone() },
+        ),
+    }
+}
+
+/// Says why it cannot run.
+fn refuse(problems: &[String]) -> anyhow::Result<ExitCode> {
+    for problem in problems {
+        writeln!(io::stderr(), "error: {problem}")?;
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// Runs a future on a runtime of this thread.
+pub(super) fn on_this_thread<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())?;
+    Ok(runtime.block_on(future))
+}
+
+/// Serves until a signal says to stop; then finishes what is in flight, unless a second signal comes.
+pub(super) async fn serve(mut gateway: Gateway) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    signals.stop().await;
+    tracing::info!(connections = gateway.connections(), "stopping: finishing what is in flight");
+    tokio::select! {
+        () = gateway.drain() => {}
+        () = signals.stop() => tracing::warn!("stopping at once: told so twice"),
+    }
+    let counts = COUNTERS.snapshot();
+    let kept = gateway.incidents().counts();
+    gateway.end();
+    tracing::info!(
+        incidents = kept.recorded,
+        refused = counts.refused,
+        client_gone = counts.client_gone,
+        unconfirmed = counts.unconfirmed,
+        log_dropped = counts.log_dropped,
+        "stopped"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The signals that mean something here.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Ends with the next signal to stop.
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP: reloading is not supported yet; restart to change the configuration");
+                }
+            }
+        }
+    }
+}
+
+/// An address for a person to open: the wildcard stands for every address, loopback among them.
+pub(super) fn to_open(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("http://127.0.0.1:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
+}

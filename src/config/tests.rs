@@ -202,6 +202,42 @@ error: bad value for `url`
 }
 
 #[test]
+fn a_list_is_no_section() {
+    assert_report(
+        "[upstreams]\nendpoints = [\"http://app\"]\n[server.tls]\ncertificates = [[\"a\", \"b\"]]\n[[brand]]\nname = \"x\"\n",
+        "
+error: wrong type for `endpoints`
+ --> pardon.toml:2:13
+  |
+2 | endpoints = [\"http://app\"]
+  |             ^^^^^^^^^^^^^^ expected a table with a name, such as [upstreams.app], found a list
+
+error: wrong type for `certificates`
+ --> pardon.toml:4:17
+  |
+4 | certificates = [[\"a\", \"b\"]]
+  |                 ^^^^^^^^^^ expected a table, found a list
+
+error: wrong type for `brand`
+ --> pardon.toml:5:1
+  |
+5 | [[brand]]
+  | ^^^^^^^^^ expected a table, found a list
+",
+    );
+}
+
+#[test]
+fn a_second_look_is_asked_for_once() {
+    let text =
+        "[intercept.capture]\nhold = \"9s\"\n[[routes]]\npath = \"/a\"\nname = \"a\"\n[[routes]]\n";
+    let warnings = read(&format!("{APP}{text}")).unwrap().warnings;
+    let messages: Vec<_> = warnings.iter().map(Warning::message).collect();
+    let expected = "`hold` is longer than `deadline`: reading ends after 5s, and the page goes out then (pardon.toml:4)";
+    assert_eq!(messages, [expected]);
+}
+
+#[test]
 fn what_is_missing_has_no_place() {
     assert_report(
         "",
@@ -231,184 +267,185 @@ fn errors_beside_a_syntax_error_are_told_where_the_text_can_be_trusted() {
 }
 
 /// Text after the app's section, and what the report says of it: one title, one place.
+const CROSS_CHECKS: &[(&str, &str, &str)] = &[
+    ("[server]\nworkers = 0\n", "4:11", "must be from 1 to 256"),
+    (
+        "[server]\nmax_connections = 0\n",
+        "4:19",
+        "must be at least 1",
+    ),
+    ("[server]\nlisten = []\n", "4:10", "at least one address"),
+    (
+        "[server]\nlisten = [\"tls://0.0.0.0:443\"]\n",
+        "4:11",
+        "`tls://` listeners are not supported yet",
+    ),
+    (
+        "[server]\nlisten = [\"unix:/run/p.sock\"]\n",
+        "4:11",
+        "`unix:` listeners are not supported yet",
+    ),
+    (
+        "[server]\nlisten = [\"0.0.0.0:80\", \"127.0.0.1:80\"]\n",
+        "4:25",
+        "is listened on twice",
+    ),
+    (
+        "[server]\nproxy_protocol = true\n",
+        "4:18",
+        "`proxy_protocol` without `trusted_proxies`",
+    ),
+    (
+        "[server.tls]\nmin_version = \"1.1\"\n",
+        "4:15",
+        "it may be \"1.2\" or \"1.3\"",
+    ),
+    (
+        "[server.tls]\ncertificates = [{ chain = \"/nope\", key = \"/dev/null\" }]\n",
+        "4:27",
+        "cannot read `/nope`",
+    ),
+    (
+        "[server.timeouts]\nhead = \"0s\"\n",
+        "4:8",
+        "must be longer than 0s",
+    ),
+    (
+        "[admin]\nlisten = [\"127.0.0.1:8080\"]\n",
+        "4:11",
+        "is an address of `server.listen` too",
+    ),
+    (
+        "[admin]\nlisten = [\"0.0.0.0:9180\"]\n",
+        "4:11",
+        "asks for no token",
+    ),
+    (
+        "[admin]\ntoken_file = \"nope\"\n",
+        "4:14",
+        "there is no `/nowhere/nope`",
+    ),
+    ("[log]\nlevel = \"inf\"\n", "4:9", "did you mean `info`?"),
+    ("[log]\naccess = true\n", "4:10", "say which form"),
+    (
+        "[upstreams.b]\n[[routes]]\nupstream = \"app\"\n",
+        "3:12",
+        "upstream `b` has no endpoint",
+    ),
+    (
+        "[upstreams.\"a b\"]\nendpoints = [\"http://b\"]\n[[routes]]\nupstream = \"app\"\n",
+        "3:12",
+        "cannot be the name of an upstream",
+    ),
+    ("retry.attempts = 0\n", "3:18", "must be at least 1"),
+    ("retry.budget = 1.5\n", "3:16", "between 0.0 and 1.0"),
+    ("max_connections = 0\n", "3:19", "must be at least 1"),
+    ("tls.ca = \"nope.pem\"\n", "3:10", "cannot read `nope.pem`"),
+    (
+        "tls.certificate = \"/dev/null\"\n",
+        "3:19",
+        "`certificate` without `key`",
+    ),
+    ("health.path = \"up\"\n", "3:15", "begins with `/`"),
+    ("[[routes]]\nhost = \"http://a\"\n", "4:8", "a host alone"),
+    ("[[routes]]\npath = \"shop\"\n", "4:8", "begins with `/`"),
+    (
+        "[[routes]]\n[[routes]]\nname = \"b\"\npath = \"/b\"\n",
+        "4:1",
+        "route `b` is never reached",
+    ),
+    (
+        "[[routes]]\npath = \"/b\"\n[[routes]]\n",
+        "5:1",
+        "a second route named `app`",
+    ),
+    (
+        "[[routes]]\ntimeouts.head = \"0s\"\n",
+        "4:17",
+        "must be longer than 0s",
+    ),
+    (
+        "[intercept]\nkeep_headers = [\"vary\", \"a*b\"]\n",
+        "4:25",
+        "only at the end",
+    ),
+    (
+        "[intercept]\nreference_pattern = \"(a\"\n",
+        "4:21",
+        "unclosed group",
+    ),
+    (
+        "[intercept]\nreference_pattern = \"a\"\n",
+        "4:21",
+        "exactly one group",
+    ),
+    (
+        "[intercept.redact]\npatterns = [\"a\", \"[\"]\n",
+        "4:18",
+        "unclosed character class",
+    ),
+    (
+        "[intercept.disguise]\nsample = -1\n",
+        "4:10",
+        "between 0.0 and 1.0",
+    ),
+    (
+        "[intercept.disguise]\nstatus = 200\n",
+        "4:10",
+        "from 400 to 599",
+    ),
+    (
+        "[brand]\nlogo = \"nope.svg\"\n",
+        "4:8",
+        "cannot read `nope.svg`",
+    ),
+    (
+        "[brand]\nlogo = \"/dev/null\"\n",
+        "4:8",
+        "`/dev/null` is not an image",
+    ),
+    (
+        "[brand]\nsupport_url = \"/help?{id}\"\n",
+        "4:15",
+        "`{id}` is not filled in",
+    ),
+    (
+        "[brand]\nstatus_url = \"example.com\"\n",
+        "4:14",
+        "is not an http(s) or mailto URL",
+    ),
+    (
+        "[brand]\nsupport_email = \"nobody\"\n",
+        "4:17",
+        "is not an e-mail address",
+    ),
+    ("[brand]\ncolor = \"blue\"\n", "4:9", "is not a colour"),
+    ("[pages]\nfolder = \"nope\"\n", "4:10", "cannot read `nope`"),
+    (
+        "[pages]\nlanguages = [\"en\", \"x\"]\n",
+        "4:20",
+        "is not a language tag",
+    ),
+    (
+        "[pages]\ntheme = \"dark\"\n",
+        "4:9",
+        "`plain` is the only theme",
+    ),
+    (
+        "[maintenance]\nuntil = \"tomorrow\"\n",
+        "4:9",
+        "is not a time",
+    ),
+    (
+        "[bypass]\nkey_file = \"nope\"\n",
+        "4:12",
+        "cannot read `nope`",
+    ),
+];
+
 #[test]
 fn cross_checks() {
-    let table = [
-        ("[server]\nworkers = 0\n", "4:11", "must be from 1 to 256"),
-        (
-            "[server]\nmax_connections = 0\n",
-            "4:19",
-            "must be at least 1",
-        ),
-        ("[server]\nlisten = []\n", "4:10", "at least one address"),
-        (
-            "[server]\nlisten = [\"tls://0.0.0.0:443\"]\n",
-            "4:11",
-            "`tls://` listeners are not supported yet",
-        ),
-        (
-            "[server]\nlisten = [\"unix:/run/p.sock\"]\n",
-            "4:11",
-            "`unix:` listeners are not supported yet",
-        ),
-        (
-            "[server]\nlisten = [\"0.0.0.0:80\", \"127.0.0.1:80\"]\n",
-            "4:25",
-            "is listened on twice",
-        ),
-        (
-            "[server]\nproxy_protocol = true\n",
-            "4:18",
-            "`proxy_protocol` without `trusted_proxies`",
-        ),
-        (
-            "[server.tls]\nmin_version = \"1.1\"\n",
-            "4:15",
-            "it may be \"1.2\" or \"1.3\"",
-        ),
-        (
-            "[server.tls]\ncertificates = [{ chain = \"/nope\", key = \"/dev/null\" }]\n",
-            "4:27",
-            "cannot read `/nope`",
-        ),
-        (
-            "[server.timeouts]\nhead = \"0s\"\n",
-            "4:8",
-            "must be longer than 0s",
-        ),
-        (
-            "[admin]\nlisten = [\"127.0.0.1:8080\"]\n",
-            "4:11",
-            "is an address of `server.listen` too",
-        ),
-        (
-            "[admin]\nlisten = [\"0.0.0.0:9180\"]\n",
-            "4:11",
-            "asks for no token",
-        ),
-        (
-            "[admin]\ntoken_file = \"nope\"\n",
-            "4:14",
-            "there is no `/nowhere/nope`",
-        ),
-        ("[log]\nlevel = \"inf\"\n", "4:9", "did you mean `info`?"),
-        ("[log]\naccess = true\n", "4:10", "say which form"),
-        (
-            "[upstreams.b]\n[[routes]]\nupstream = \"app\"\n",
-            "3:12",
-            "upstream `b` has no endpoint",
-        ),
-        (
-            "[upstreams.\"a b\"]\nendpoints = [\"http://b\"]\n[[routes]]\nupstream = \"app\"\n",
-            "3:12",
-            "cannot be the name of an upstream",
-        ),
-        ("retry.attempts = 0\n", "3:18", "must be at least 1"),
-        ("retry.budget = 1.5\n", "3:16", "between 0.0 and 1.0"),
-        ("max_connections = 0\n", "3:19", "must be at least 1"),
-        ("tls.ca = \"nope.pem\"\n", "3:10", "cannot read `nope.pem`"),
-        (
-            "tls.certificate = \"/dev/null\"\n",
-            "3:19",
-            "`certificate` without `key`",
-        ),
-        ("health.path = \"up\"\n", "3:15", "begins with `/`"),
-        ("[[routes]]\nhost = \"http://a\"\n", "4:8", "a host alone"),
-        ("[[routes]]\npath = \"shop\"\n", "4:8", "begins with `/`"),
-        (
-            "[[routes]]\n[[routes]]\nname = \"b\"\npath = \"/b\"\n",
-            "4:1",
-            "route `b` is never reached",
-        ),
-        (
-            "[[routes]]\npath = \"/b\"\n[[routes]]\n",
-            "5:1",
-            "a second route named `app`",
-        ),
-        (
-            "[[routes]]\ntimeouts.head = \"0s\"\n",
-            "4:17",
-            "must be longer than 0s",
-        ),
-        (
-            "[intercept]\nkeep_headers = [\"vary\", \"a*b\"]\n",
-            "4:25",
-            "only at the end",
-        ),
-        (
-            "[intercept]\nreference_pattern = \"(a\"\n",
-            "4:21",
-            "unclosed group",
-        ),
-        (
-            "[intercept]\nreference_pattern = \"a\"\n",
-            "4:21",
-            "exactly one group",
-        ),
-        (
-            "[intercept.redact]\npatterns = [\"a\", \"[\"]\n",
-            "4:18",
-            "unclosed character class",
-        ),
-        (
-            "[intercept.disguise]\nsample = -1\n",
-            "4:10",
-            "between 0.0 and 1.0",
-        ),
-        (
-            "[intercept.disguise]\nstatus = 200\n",
-            "4:10",
-            "from 400 to 599",
-        ),
-        (
-            "[brand]\nlogo = \"nope.svg\"\n",
-            "4:8",
-            "cannot read `nope.svg`",
-        ),
-        (
-            "[brand]\nlogo = \"/dev/null\"\n",
-            "4:8",
-            "`/dev/null` is not an image",
-        ),
-        (
-            "[brand]\nsupport_url = \"/help?{id}\"\n",
-            "4:15",
-            "`{id}` is not filled in",
-        ),
-        (
-            "[brand]\nstatus_url = \"example.com\"\n",
-            "4:14",
-            "is not an http(s) or mailto URL",
-        ),
-        (
-            "[brand]\nsupport_email = \"nobody\"\n",
-            "4:17",
-            "is not an e-mail address",
-        ),
-        ("[brand]\ncolor = \"blue\"\n", "4:9", "is not a colour"),
-        ("[pages]\nfolder = \"nope\"\n", "4:10", "cannot read `nope`"),
-        (
-            "[pages]\nlanguages = [\"en\", \"x\"]\n",
-            "4:20",
-            "is not a language tag",
-        ),
-        (
-            "[pages]\ntheme = \"dark\"\n",
-            "4:9",
-            "`plain` is the only theme",
-        ),
-        (
-            "[maintenance]\nuntil = \"tomorrow\"\n",
-            "4:9",
-            "is not a time",
-        ),
-        (
-            "[bypass]\nkey_file = \"nope\"\n",
-            "4:12",
-            "cannot read `nope`",
-        ),
-    ];
-    for (text, place, part) in table {
+    for (text, place, part) in CROSS_CHECKS {
         let found = report(&format!("{APP}{text}"));
         assert!(
             found.contains(&format!("pardon.toml:{place}\n")),
@@ -508,6 +545,26 @@ fn the_search_says_where_it_looked() {
         text.starts_with("error: cannot read `/nowhere/pardon.toml`"),
         "{text}"
     );
+}
+
+#[test]
+fn a_logo_is_a_small_image() {
+    let folder = std::env::temp_dir().join(format!("pardon-logo-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let text = format!("{APP}[brand]\nlogo = \"logo.svg\"\n");
+    let read_with = |logo: &str| {
+        fs::write(folder.join("logo.svg"), logo).unwrap();
+        parse(&text, "pardon.toml", &folder)
+            .map(|_| ())
+            .map_err(|report| report.to_string())
+    };
+    let small = read_with("<svg/>");
+    let large = read_with(&format!("<svg>{}</svg>", " ".repeat(8192)));
+    let other = read_with("hello");
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(small, Ok(()));
+    assert!(large.unwrap_err().contains("`logo.svg` is too large"));
+    assert!(other.unwrap_err().contains("`logo.svg` is not an image"));
 }
 
 #[test]
@@ -664,7 +721,7 @@ fn no_text_makes_the_loader_panic() {
         .lines()
         .filter(|line| !line.starts_with('#'))
         .collect();
-    for _ in 0..300 {
+    for _ in 0..500 {
         let start = random(lines.len());
         let end = lines.len().min(start + 1 + random(40));
         let mut text = lines[start..end].join("\n");

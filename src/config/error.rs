@@ -110,7 +110,7 @@ impl Problem {
 }
 
 /// Problems by their place, each once: what routes inherit is found once for every route.
-fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+pub(super) fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     let mut seen = HashSet::new();
     problems.retain(|problem| seen.insert(problem.clone()));
     problems.sort_by_key(|problem| {

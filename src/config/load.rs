@@ -12,11 +12,11 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::checks::{self, Findings};
-use super::error::{Problem, Report, Source, Warning};
+use super::error::{Problem, Report, Source, Warning, in_order};
 use super::syntax::Syntax;
 use super::tree::{self, Environment};
 use super::written::Written;
-use super::{Config, Endpoint, Listen, Route, Upstream, in_force, wording};
+use super::{Config, Endpoint, Listen, Route, Upstream, in_force, shape, wording};
 
 /// Where a configuration is looked for that no flag names.
 const USUAL_PLACES: [&str; 2] = ["pardon.toml", "/etc/pardon/pardon.toml"];
@@ -117,10 +117,7 @@ pub(super) fn parse_in(
     let source = Arc::new(Source::new(name, text));
     let (root, errors) = DeTable::parse_recoverable(text);
     let syntax = Syntax::of(errors, &source);
-    let mut reading = Reading::new(root.into_inner());
-    reading.expand(&source, environment);
-    let written = reading.tree.clone();
-    tree::lay_sections(&mut reading.tree);
+    let mut reading = Reading::begin(root.into_inner(), &source, environment);
     let config = reading.config(text.len());
     if !syntax.problems.is_empty() {
         let mut problems = reading.problems;
@@ -128,18 +125,13 @@ pub(super) fn parse_in(
         problems.extend(syntax.problems);
         return Err(Report::new(&source, problems));
     }
-    let Some(mut config) = config else {
-        return Err(Report::new(&source, reading.problems));
-    };
-    folder.clone_into(&mut config.folder);
-    reading.problems.extend(flags.apply(&mut config));
-    complete(&mut config);
-    let mut findings = checks::all(&config, &reading.tree, &reading.gone);
-    findings.problems.append(&mut reading.problems);
-    findings
-        .warnings
-        .extend(in_force::warning(&written, &source));
-    conclude(config, findings, &source)
+    match config {
+        Some(mut config) => {
+            reading.problems.extend(flags.apply(&mut config));
+            reading.conclude(config, folder, &source)
+        }
+        None => Err(Report::new(&source, reading.problems)),
+    }
 }
 
 /// The configuration made from flags alone: one upstream, called `app`, and all requests go to it.
@@ -199,7 +191,7 @@ fn conclude(config: Config, findings: Findings, source: &Arc<Source>) -> Result<
     if !findings.problems.is_empty() {
         return Err(Report::new(source, findings.problems));
     }
-    let warnings = findings.warnings.into_iter();
+    let warnings = in_order(findings.warnings).into_iter();
     let warnings = warnings
         .map(|problem| Warning::new(source, problem))
         .collect();
@@ -240,23 +232,48 @@ fn complete(config: &mut Config) {
 /// A file on its way from the tree to the configuration.
 struct Reading<'i> {
     tree: DeTable<'i>,
+    /// What is to be said about keys that are not in force yet.
+    in_force: Option<Problem>,
     problems: Vec<Problem>,
     /// The paths of what was taken out: nothing more is said about them.
     gone: Vec<Vec<String>>,
 }
 
 impl<'i> Reading<'i> {
-    fn new(tree: DeTable<'i>) -> Self {
-        let (problems, gone) = (Vec::new(), Vec::new());
-        Self {
+    /// Fills in variables and lays the sections over each other.
+    fn begin(tree: DeTable<'i>, source: &Source, environment: Environment<'_>) -> Self {
+        let mut reading = Self {
             tree,
-            problems,
-            gone,
-        }
+            in_force: None,
+            problems: Vec::new(),
+            gone: Vec::new(),
+        };
+        let unfilled = tree::expand(&mut reading.tree, source, environment);
+        reading.without(unfilled);
+        reading.without(shape::misplaced_lists(&reading.tree));
+        reading.in_force = in_force::warning(&reading.tree, source);
+        tree::lay_sections(&mut reading.tree);
+        reading
     }
 
-    fn expand(&mut self, source: &Source, environment: Environment<'_>) {
-        for (place, problem) in tree::expand(&mut self.tree, source, environment) {
+    /// Checks what serde has read, and reports everything together.
+    fn conclude(
+        self,
+        mut config: Config,
+        folder: &Path,
+        source: &Arc<Source>,
+    ) -> Result<Loaded, Report> {
+        folder.clone_into(&mut config.folder);
+        complete(&mut config);
+        let mut findings = checks::all(&config, &self.tree, &self.gone);
+        findings.problems.extend(self.problems);
+        findings.warnings.extend(self.in_force);
+        conclude(config, findings, source)
+    }
+
+    /// Takes out what stands at these places.
+    fn without(&mut self, problems: Vec<(Range<usize>, Problem)>) {
+        for (place, problem) in problems {
             self.gone.extend(tree::take_out(&mut self.tree, &place));
             self.problems.push(problem);
         }

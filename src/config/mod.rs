@@ -16,6 +16,7 @@ mod pages;
 mod reference;
 mod route;
 mod server;
+mod shape;
 mod syntax;
 mod tree;
 pub mod units;

@@ -116,6 +116,7 @@ fn plain(kind: &str) -> String {
         "a sequence" | "sequence" => "a list".to_owned(),
         "path string" => "a path".to_owned(),
         "a map" | "map" => "a table".to_owned(),
+        "struct Upstream" => "a table with a name, such as [upstreams.app]".to_owned(),
         _ if kind.starts_with("struct ") => "a table".to_owned(),
         _ if kind.starts_with("floating point ") => {
             kind.replacen("floating point", "the number", 1)

@@ -21,10 +21,12 @@ const IMAGES: [&[u8]; 5] = [
 impl Checks<'_> {
     pub(super) fn readable(&mut self, here: &Path, path: &path::Path) {
         let whole = self.config.folder.join(path);
-        let read = File::open(&whole).and_then(|file| match file.metadata()?.is_dir() {
-            true => Err(io::ErrorKind::IsADirectory.into()),
-            false => Ok(()),
-        });
+        let read = File::open(&whole)
+            .and_then(|file| file.metadata())
+            .and_then(|about| {
+                let folder = io::Error::from(io::ErrorKind::IsADirectory);
+                if about.is_dir() { Err(folder) } else { Ok(()) }
+            });
         self.unreadable(here, path, &whole, read);
     }
 

@@ -125,6 +125,12 @@ impl<'a> Checks<'a> {
             .any(|gone| gone.starts_with(&path.0) || path.0.starts_with(gone))
     }
 
+    /// The routes, unless they are not the file's but follow from it: then there is nothing to check in them.
+    fn written_routes(&self) -> &'a [Route] {
+        let written = tree::find(self.tree, &["routes"]).is_some();
+        if written { &self.config.routes } else { &[] }
+    }
+
     /// A section as it stands in the file, and as it holds for each route.
     fn sections<T>(
         &self,
@@ -132,7 +138,7 @@ impl<'a> Checks<'a> {
         root: &'a T,
         of: impl Fn(&'a Route) -> &'a T,
     ) -> Vec<(Path, &'a T)> {
-        let routes = self.config.routes.iter().enumerate();
+        let routes = self.written_routes().iter().enumerate();
         let routes = routes.map(|(at, route)| (Path::of("routes").nth(at).at(name), of(route)));
         std::iter::once((Path::of(name), root))
             .chain(routes)

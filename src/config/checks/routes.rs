@@ -6,9 +6,10 @@ use super::{Checks, Path};
 
 impl Checks<'_> {
     pub(super) fn routes(&mut self) {
-        for (at, route) in self.config.routes.iter().enumerate() {
+        let routes = self.written_routes();
+        for (at, route) in routes.iter().enumerate() {
             let here = Path::of("routes").nth(at);
-            let earlier = self.config.routes.get(..at).unwrap_or_default();
+            let earlier = routes.get(..at).unwrap_or_default();
             self.target(&here, route);
             self.bad_if(&here.at("host"), wrong_host(&route.host));
             self.bad_if(&here.at("path"), wrong_path(&route.path));

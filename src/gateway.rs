@@ -3,18 +3,21 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::Incoming;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::admin::{Admin, State};
 use crate::config::{self, Config, Listen};
 use crate::incident::{Incidents, Redactor};
 use crate::page::Pages;
-use crate::proxy::{Proxy, Route, Snapshot};
+use crate::proxy::{Body, Proxy, Route, Snapshot};
 use crate::request_id::IdKey;
-use crate::server::{Server, Settings};
+use crate::server::{Handler, Peer, Server, Settings};
 use crate::upstream::{BodyLimits, Upstream};
 
 /// Connections that the kernel holds for a listener until a worker accepts them.
@@ -50,7 +53,12 @@ impl Gateway {
         let kept = incidents.clone();
         let make = move |worker| Proxy::new(Arc::clone(&snapshot), kept.clone(), &key, worker);
         let server = Server::start(&listeners, &settings(config, workers), make).map_err(failed)?;
-        Ok(Self { server, admin, state, incidents })
+        Ok(Self {
+            server,
+            admin,
+            state,
+            incidents,
+        })
     }
 
     /// The addresses that visitors reach it at.
@@ -91,6 +99,18 @@ impl Gateway {
         if let Some(admin) = self.admin {
             admin.end();
         }
+    }
+}
+
+impl Handler for Proxy {
+    type Body = Body;
+
+    async fn handle(self: Rc<Self>, request: Request<Incoming>, peer: Rc<Peer>) -> Response<Body> {
+        Self::handle(self, request, peer).await
+    }
+
+    async fn settle(self: Rc<Self>) {
+        Self::settle(self).await;
     }
 }
 
@@ -148,9 +168,15 @@ fn upstreams(
 fn routes(config: &Config, problems: &mut Vec<String>) -> Vec<Arc<Route>> {
     let mut built = Vec::with_capacity(config.routes.len());
     for route in &config.routes {
-        let Some(place) = config.upstreams.keys().position(|name| *name == route.upstream) else {
+        let Some(place) = config
+            .upstreams
+            .keys()
+            .position(|name| *name == route.upstream)
+        else {
             let (route, upstream) = (&route.name, &route.upstream);
-            problems.push(format!("route `{route}` names upstream `{upstream}`, which is not there"));
+            problems.push(format!(
+                "route `{route}` names upstream `{upstream}`, which is not there"
+            ));
             continue;
         };
         match Route::build(route, place, config.incidents.client, &config.folder) {
@@ -165,7 +191,11 @@ fn routes(config: &Config, problems: &mut Vec<String>) -> Vec<Arc<Route>> {
 #[must_use]
 pub fn workers(config: &Config) -> usize {
     let available = || std::thread::available_parallelism().map_or(1, usize::from);
-    config.server.workers.unwrap_or_else(available).clamp(1, 256)
+    config
+        .server
+        .workers
+        .unwrap_or_else(available)
+        .clamp(1, 256)
 }
 
 fn settings(config: &Config, workers: usize) -> Settings {
@@ -188,7 +218,9 @@ fn serve_admin(listeners: &[TcpListener], state: Arc<State>) -> io::Result<Serve
         limits: config::Limits::default(),
         drain: Duration::from_secs(1),
     };
-    Server::start(listeners, &settings, move |_| Admin::new(Arc::clone(&state)))
+    Server::start(listeners, &settings, move |_| {
+        Admin::new(Arc::clone(&state))
+    })
 }
 
 fn addresses(config: &Config) -> Vec<SocketAddr> {
@@ -208,12 +240,20 @@ fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Vec<String>> {
             Err(error) => problems.push(cannot_listen(*address, &error)),
         }
     }
-    if problems.is_empty() { Ok(bound) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(bound)
+    } else {
+        Err(problems)
+    }
 }
 
 /// A listener without `SO_REUSEPORT`, so that a second process on a taken port is told so.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

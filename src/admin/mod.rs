@@ -60,7 +60,11 @@ impl Admin {
 impl Handler for Admin {
     type Body = Full<Bytes>;
 
-    async fn handle(self: Rc<Self>, request: Request<Incoming>, _: Rc<Peer>) -> Response<Self::Body> {
+    async fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        _: Rc<Peer>,
+    ) -> Response<Self::Body> {
         self.answer(request.method(), request.uri().path())
     }
 
@@ -71,7 +75,10 @@ fn say(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -85,7 +92,10 @@ mod tests {
         let state = Arc::new(State::default());
         let admin = Admin::new(Arc::clone(&state));
         let asked = |path| admin.answer(&Method::GET, path).status().as_u16();
-        assert_eq!((asked("/livez"), asked("/readyz"), asked("/metrics")), (200, 200, 404));
+        assert_eq!(
+            (asked("/livez"), asked("/readyz"), asked("/metrics")),
+            (200, 200, 404)
+        );
         state.drain();
         assert_eq!((asked("/livez"), asked("/readyz")), (200, 503));
         assert_eq!(admin.answer(&Method::POST, "/livez").status().as_u16(), 405);

@@ -30,7 +30,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let listen = free(args.listen)?;
     let config = configuration(app, listen)?;
     let _log = telemetry::init(&config.log)?;
-    let gateway = Gateway::start(&config).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+    let gateway =
+        Gateway::start(&config).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
     let address = gateway.addresses().first().copied().unwrap_or(listen);
     print(&run::to_open(address), app)?;
     run::on_this_thread(run::serve(gateway))?
@@ -39,17 +40,26 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Starts the failing app on a thread of its own, which ends with the process.
 fn start_app() -> anyhow::Result<SocketAddr> {
     let (sender, receiver) = std::sync::mpsc::channel();
-    thread::Builder::new().name("demo-app".to_owned()).spawn(move || {
-        run::on_this_thread(async move {
-            let bound = App::bind().await;
-            // The receiver waits below until it is told.
-            let _ = sender.send(bound.as_ref().map(App::address).map_err(ToString::to_string));
-            if let Ok(app) = bound {
-                app.serve().await;
-            }
-        })
-    })?;
-    receiver.recv()?.map_err(|error| anyhow::anyhow!("the demo's app cannot listen: {error}"))
+    thread::Builder::new()
+        .name("demo-app".to_owned())
+        .spawn(move || {
+            run::on_this_thread(async move {
+                let bound = App::bind().await;
+                // The receiver waits below until it is told.
+                let _ = sender.send(
+                    bound
+                        .as_ref()
+                        .map(App::address)
+                        .map_err(ToString::to_string),
+                );
+                if let Ok(app) = bound {
+                    app.serve().await;
+                }
+            })
+        })?;
+    receiver
+        .recv()?
+        .map_err(|error| anyhow::anyhow!("the demo's app cannot listen: {error}"))
 }
 
 /// The address, or one with a free port where it is taken.
@@ -62,7 +72,9 @@ fn free(wanted: SocketAddr) -> io::Result<SocketAddr> {
 /// The demo's configuration: a brand, a short time-out, and a route to a port that nobody listens on.
 fn configuration(app: SocketAddr, listen: SocketAddr) -> anyhow::Result<Config> {
     let loaded = config::for_upstream(&format!("http://{app}"), None);
-    let mut config = loaded.map_err(|report| anyhow::anyhow!(report.render(false)))?.config;
+    let mut config = loaded
+        .map_err(|report| anyhow::anyhow!(report.render(false)))?
+        .config;
     config.server.listen = vec![Listen::Tcp(listen)];
     config.admin.listen = Vec::new();
     config.brand.name = Some("Corner Shop".to_owned());
@@ -91,8 +103,14 @@ fn configuration(app: SocketAddr, listen: SocketAddr) -> anyhow::Result<Config> 
 /// What to open, and what there is to see.
 fn print(base: &str, app: SocketAddr) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "Pardon stands in front of an app that fails. Open this in a browser:\n\n    {base}/\n")?;
-    writeln!(out, "The same app without Pardon, to see what would have leaked: http://{app}/\n")?;
+    writeln!(
+        out,
+        "Pardon stands in front of an app that fails. Open this in a browser:\n\n    {base}/\n"
+    )?;
+    writeln!(
+        out,
+        "The same app without Pardon, to see what would have leaked: http://{app}/\n"
+    )?;
     for group in Group::ALL {
         writeln!(out, "{}", group.title())?;
         for failure in failures().iter().filter(|failure| failure.group == group) {
@@ -100,5 +118,8 @@ fn print(base: &str, app: SocketAddr) -> io::Result<()> {
         }
         writeln!(out)?;
     }
-    writeln!(out, "Add -H 'Accept: application/json' for JSON. Originals are in the log below. Ctrl-C ends it.")
+    writeln!(
+        out,
+        "Add -H 'Accept: application/json' for JSON. Originals are in the log below. Ctrl-C ends it."
+    )
 }

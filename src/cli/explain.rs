@@ -51,8 +51,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let mut config = configuration(args.config.as_deref())?;
     play_on_loopback(&mut config, origin(response.clone())?);
-    let gateway = Gateway::start(&config).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
-    let address = gateway.addresses().first().copied().context("no listener")?;
+    let gateway =
+        Gateway::start(&config).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+    let address = gateway
+        .addresses()
+        .first()
+        .copied()
+        .context("no listener")?;
     let answer = exchange(address, &request)?;
     let incident = gateway.incidents().newest(1).pop();
     let text = explanation(&config, &response, &answer, incident.as_deref());
@@ -71,7 +76,9 @@ fn configuration(named: Option<&Path>) -> anyhow::Result<Config> {
         // The upstream is replaced by the player below.
         Err(_) => config::for_upstream("http://127.0.0.1:1", None),
     };
-    Ok(loaded.map_err(|report| anyhow::anyhow!(report.render(false)))?.config)
+    Ok(loaded
+        .map_err(|report| anyhow::anyhow!(report.render(false)))?
+        .config)
 }
 
 /// Points every upstream at the player, and everything else at free loopback ports.
@@ -119,7 +126,10 @@ fn play(mut stream: &TcpStream, response: &[u8]) -> io::Result<()> {
 
 /// Sends the request as it is, but for a field that asks for the connection's end, and gives the whole answer.
 fn exchange(address: SocketAddr, request: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let end = request.iter().position(|byte| *byte == b'\n').context("the request has no line")?;
+    let end = request
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .context("the request has no line")?;
     let (line, rest) = request.split_at(end + 1);
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -147,27 +157,44 @@ struct Head {
 fn head(bytes: &[u8]) -> Option<Head> {
     let mut fields = [httparse::EMPTY_HEADER; 256];
     let mut response = httparse::Response::new(&mut fields);
-    let Ok(httparse::Status::Complete(body)) = response.parse(bytes) else { return None };
+    let Ok(httparse::Status::Complete(body)) = response.parse(bytes) else {
+        return None;
+    };
     let mut headers = HeaderMap::new();
     for field in response.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
         headers.append(name, HeaderValue::from_bytes(field.value).ok()?);
     }
-    Some(Head { status: StatusCode::from_u16(response.code?).ok()?, headers, body })
+    Some(Head {
+        status: StatusCode::from_u16(response.code?).ok()?,
+        headers,
+        body,
+    })
 }
 
-fn explanation(config: &Config, response: &[u8], answer: &[u8], incident: Option<&Incident>) -> String {
+fn explanation(
+    config: &Config,
+    response: &[u8],
+    answer: &[u8],
+    incident: Option<&Incident>,
+) -> String {
     let mut text = String::new();
     let verdict = match incident {
         None => "passes as it is",
-        Some(incident) if incident.served.is_none() => "passes, and is broken off where the app broke it off",
+        Some(incident) if incident.served.is_none() => {
+            "passes, and is broken off where the app broke it off"
+        }
         Some(_) => "replaced by a page",
     };
     line(&mut text, "verdict", verdict);
     line(&mut text, "why", &why(config, response, incident));
     if let Some(answered) = head(answer) {
         let size = answer.len() - answered.body;
-        line(&mut text, "visitor gets", &format!("{}, {size} bytes of body", answered.status));
+        line(
+            &mut text,
+            "visitor gets",
+            &format!("{}, {size} bytes of body", answered.status),
+        );
     }
     if let Some(incident) = incident {
         explain_incident(&mut text, incident, head(answer).map(|head| head.headers));
@@ -179,15 +206,21 @@ fn explanation(config: &Config, response: &[u8], answer: &[u8], incident: Option
 fn why(config: &Config, response: &[u8], incident: Option<&Incident>) -> String {
     let failure = incident.and_then(|incident| incident.upstream.as_ref()?.error.clone());
     let played = head(response);
-    let Some(played) = played.filter(|_| incident.is_none_or(|i| i.cause == crate::incident::Cause::UpstreamStatus))
+    let Some(played) = played
+        .filter(|_| incident.is_none_or(|i| i.cause == crate::incident::Cause::UpstreamStatus))
     else {
         let cause = incident.map_or("not HTTP", |incident| incident.cause.as_str());
         return format!("{cause}: {}", failure.unwrap_or_default());
     };
     let route = incident.and_then(|incident| {
-        config.routes.iter().find(|route| *route.name == *incident.route)
+        config
+            .routes
+            .iter()
+            .find(|route| *route.name == *incident.route)
     });
-    let intercept = route.or(config.routes.first()).map_or(&config.intercept, |route| &route.intercept);
+    let intercept = route
+        .or(config.routes.first())
+        .map_or(&config.intercept, |route| &route.intercept);
     let status = played.status.as_u16();
     match decide(played.status, &played.headers, &Policy::build(intercept)) {
         Decision::PassStatus => format!("status {status} is not among intercept.statuses"),
@@ -207,18 +240,34 @@ fn explain_incident(text: &mut String, incident: &Incident, served: Option<Heade
         line(text, "page", &page);
     }
     if let Some(body) = &incident.body {
-        let complete = if body.complete { "complete" } else { "incomplete" };
-        let decoded = if body.decoded { "" } else { ", kept as it came" };
-        let size = format!("{} bytes came, {} kept, {complete}{decoded}", body.bytes, body.kept);
+        let complete = if body.complete {
+            "complete"
+        } else {
+            "incomplete"
+        };
+        let decoded = if body.decoded {
+            ""
+        } else {
+            ", kept as it came"
+        };
+        let size = format!(
+            "{} bytes came, {} kept, {complete}{decoded}",
+            body.bytes, body.kept
+        );
         line(text, "body", &size);
     }
-    let Some(upstream) = &incident.upstream else { return };
+    let Some(upstream) = &incident.upstream else {
+        return;
+    };
     if let Some(error) = &upstream.error {
         line(text, "trouble", error);
     }
     let served = served.unwrap_or_default();
     let kept = |name: &HeaderName, value: &str| {
-        served.get_all(name).iter().any(|served| served.as_bytes() == value.as_bytes())
+        served
+            .get_all(name)
+            .iter()
+            .any(|served| served.as_bytes() == value.as_bytes())
     };
     for field in &upstream.headers {
         let fate = match &field.value {
@@ -232,6 +281,9 @@ fn explain_incident(text: &mut String, incident: &Incident, served: Option<Heade
 
 fn line(text: &mut String, what: &str, says: &str) {
     // Writing to a string cannot fail. Control characters of the response stay out of the terminal.
-    let safe: String = says.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let safe: String = says
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
     let _ = writeln!(text, "{what:<13} {safe}");
 }

@@ -26,7 +26,10 @@ pub struct Args {
 /// When a standard stream cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(address) = address(args)? else {
-        writeln!(io::stderr(), "error: `admin.listen` is empty, so there is nobody to ask")?;
+        writeln!(
+            io::stderr(),
+            "error: `admin.listen` is empty, so there is nobody to ask"
+        )?;
         return Ok(ExitCode::FAILURE);
     };
     match ask(address) {
@@ -48,10 +51,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Where the operator's listener is: as the file says, or the default where there is no file.
 fn address(args: &Args) -> anyhow::Result<Option<SocketAddr>> {
     let admin = match config::find(args.config.as_deref()) {
-        Ok(path) => config::load(&path)
-            .map_err(|report| anyhow::anyhow!(report.render(false)))?
-            .config
-            .admin,
+        Ok(path) => {
+            config::load(&path)
+                .map_err(|report| anyhow::anyhow!(report.render(false)))?
+                .config
+                .admin
+        }
         Err(report) if args.config.is_some() => anyhow::bail!(report.render(false)),
         Err(_) => config::Admin::default(),
     };
@@ -78,7 +83,11 @@ fn ask(address: SocketAddr) -> io::Result<(u16, String)> {
     stream.take(4096).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.ok_or_else(|| io::Error::other("what answers there does not speak HTTP"))?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    let status =
+        status.ok_or_else(|| io::Error::other("what answers there does not speak HTTP"))?;
     Ok((status, body.to_owned()))
 }

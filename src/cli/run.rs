@@ -62,7 +62,10 @@ fn load(args: &Args) -> Result<Loaded, config::Report> {
         (None, Some(upstream)) => config::for_upstream(upstream, args.listen.as_deref()),
         (named, upstream) => config::load_with(
             &config::find(named.as_deref())?,
-            &config::Flags { upstream: upstream.clone(), listen: args.listen.clone() },
+            &config::Flags {
+                upstream: upstream.clone(),
+                listen: args.listen.clone(),
+            },
         ),
     }
 }
@@ -87,7 +90,10 @@ pub(super) fn on_this_thread<T>(future: impl Future<Output = T>) -> io::Result<T
 pub(super) async fn serve(mut gateway: Gateway) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     signals.stop().await;
-    tracing::info!(connections = gateway.connections(), "stopping: finishing what is in flight");
+    tracing::info!(
+        connections = gateway.connections(),
+        "stopping: finishing what is in flight"
+    );
     tokio::select! {
         () = gateway.drain() => {}
         () = signals.stop() => tracing::warn!("stopping at once: told so twice"),

@@ -95,7 +95,9 @@ pub fn load_with(path: &Path, flags: &Flags) -> Result<Loaded, Report> {
         unreadable(format!("line {line} is not UTF-8"))
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    parse_in((&text, &name), folder, flags, &|name| std::env::var(name).ok())
+    parse_in((&text, &name), folder, flags, &|name| {
+        std::env::var(name).ok()
+    })
 }
 
 /// Reads a configuration from its text; `name` is shown in problems, relative paths start from `folder`.
@@ -104,7 +106,9 @@ pub fn load_with(path: &Path, flags: &Flags) -> Result<Loaded, Report> {
 ///
 /// With every problem of the text.
 pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Loaded, Report> {
-    parse_in((text, name), folder, &Flags::default(), &|name| std::env::var(name).ok())
+    parse_in((text, name), folder, &Flags::default(), &|name| {
+        std::env::var(name).ok()
+    })
 }
 
 /// [`parse`] with the flags and the environment given.
@@ -142,7 +146,10 @@ pub(super) fn parse_in(
 pub fn for_upstream(url: &str, listen: Option<&str>) -> Result<Loaded, Report> {
     let source = Arc::new(Source::default());
     let mut config = Config::default();
-    let flags = Flags { upstream: Some(url.to_owned()), listen: listen.map(str::to_owned) };
+    let flags = Flags {
+        upstream: Some(url.to_owned()),
+        listen: listen.map(str::to_owned),
+    };
     let problems = flags.apply(&mut config);
     if !problems.is_empty() {
         return Err(Report::new(&source, problems));
@@ -179,7 +186,9 @@ fn place(endpoint: Endpoint, config: &mut Config) -> Result<(), String> {
         return Err("the file has several upstreams; say there where each is".to_owned());
     }
     if config.upstreams.is_empty() {
-        config.upstreams.insert(FLAG_UPSTREAM.to_owned(), Upstream::default());
+        config
+            .upstreams
+            .insert(FLAG_UPSTREAM.to_owned(), Upstream::default());
     }
     for upstream in config.upstreams.values_mut() {
         upstream.endpoints = vec![endpoint.clone()];

@@ -100,7 +100,9 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
 
     fn keep(&mut self, data: &[u8]) {
         self.seen += data.len() as u64;
-        let wanted = data.get(..self.limits.max_body.bytes() - self.raw.len()).unwrap_or(data);
+        let wanted = data
+            .get(..self.limits.max_body.bytes() - self.raw.len())
+            .unwrap_or(data);
         if self.trouble.is_none() && !wanted.is_empty() {
             if (self.room)(wanted.len()) {
                 self.raw.extend_from_slice(wanted);
@@ -110,7 +112,9 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
         }
         if self.seen > self.limits.drain.0 {
             let drain = self.limits.drain.0;
-            self.stop(format!("the body is longer than the {drain} bytes that are read"));
+            self.stop(format!(
+                "the body is longer than the {drain} bytes that are read"
+            ));
         }
     }
 
@@ -121,8 +125,11 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
 
     fn captured(&self, raw: Vec<u8>) -> Captured {
         let whole = self.ended && raw.len() as u64 == self.seen;
-        let mut captured =
-            Captured { seen: self.seen, trouble: self.trouble.clone(), ..Captured::default() };
+        let mut captured = Captured {
+            seen: self.seen,
+            trouble: self.trouble.clone(),
+            ..Captured::default()
+        };
         if self.codings.is_empty() {
             captured.complete = whole;
             captured.decoded = true;
@@ -138,7 +145,9 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
             Err(error) => {
                 captured.complete = whole;
                 captured.content = raw.into();
-                captured.trouble.get_or_insert(format!("kept as it came: {error}"));
+                captured
+                    .trouble
+                    .get_or_insert(format!("kept as it came: {error}"));
             }
         }
         captured

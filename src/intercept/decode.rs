@@ -36,11 +36,17 @@ pub fn decode(codings: &str, coded: &[u8], cap: usize) -> Result<Decoded, String
     if codings.len() > MOST_CODINGS {
         return Err(format!("{} codings on top of each other", codings.len()));
     }
-    let mut decoded = Decoded { content: coded.to_vec(), complete: true };
+    let mut decoded = Decoded {
+        content: coded.to_vec(),
+        complete: true,
+    };
     for coding in codings.iter().rev() {
         let next = undo(coding, &decoded.content, cap);
         let next = next.map_err(|error| format!("{coding}: {error}"))?;
-        decoded = Decoded { complete: decoded.complete && next.complete, ..next };
+        decoded = Decoded {
+            complete: decoded.complete && next.complete,
+            ..next
+        };
     }
     decoded.complete &= decoded.content.len() <= cap;
     decoded.content.truncate(cap);
@@ -49,15 +55,25 @@ pub fn decode(codings: &str, coded: &[u8], cap: usize) -> Result<Decoded, String
 
 fn undo(coding: &str, coded: &[u8], cap: usize) -> io::Result<Decoded> {
     if coded.is_empty() {
-        return Ok(Decoded { content: Vec::new(), complete: true });
+        return Ok(Decoded {
+            content: Vec::new(),
+            complete: true,
+        });
     }
     let ended = Cell::new(false);
-    let input = Input { left: coded, ended: &ended };
+    let input = Input {
+        left: coded,
+        ended: &ended,
+    };
     match coding {
         "gzip" | "x-gzip" => read(MultiGzDecoder::new(input), &ended, cap),
         "deflate" if is_zlib(coded) => read(ZlibDecoder::new(input), &ended, cap),
         "deflate" => read(DeflateDecoder::new(input), &ended, cap),
-        "br" => read(brotli_decompressor::Decompressor::new(input, 4096), &ended, cap),
+        "br" => read(
+            brotli_decompressor::Decompressor::new(input, 4096),
+            &ended,
+            cap,
+        ),
         "zstd" => {
             let decoder = StreamingDecoder::new_with_max_window_size(input, ZSTD_WINDOW);
             read(decoder.map_err(io::Error::other)?, &ended, cap)
@@ -68,7 +84,9 @@ fn undo(coding: &str, coded: &[u8], cap: usize) -> io::Result<Decoded> {
 
 /// Whether a `deflate` body has the zlib header that the RFC asks for and some servers leave out (RFC 1950, 2.2).
 fn is_zlib(coded: &[u8]) -> bool {
-    let Some([first, second]) = coded.first_chunk() else { return true };
+    let Some([first, second]) = coded.first_chunk() else {
+        return true;
+    };
     first & 0x0f == 8 && u16::from_be_bytes([*first, *second]).is_multiple_of(31)
 }
 
@@ -79,17 +97,28 @@ fn read(mut decoder: impl Read, ended: &Cell<bool>, cap: usize) -> io::Result<De
     let mut piece = [0; 8 * 1024];
     loop {
         let size = match decoder.read(&mut piece) {
-            Ok(0) => return Ok(Decoded { content, complete: true }),
+            Ok(0) => {
+                return Ok(Decoded {
+                    content,
+                    complete: true,
+                });
+            }
             Ok(size) => size,
             Err(_) if ended.get() && !content.is_empty() => {
-                return Ok(Decoded { content, complete: false });
+                return Ok(Decoded {
+                    content,
+                    complete: false,
+                });
             }
             Err(error) => return Err(error),
         };
         let room = cap - content.len();
         content.extend_from_slice(piece.get(..size.min(room)).unwrap_or_default());
         if size > room {
-            return Ok(Decoded { content, complete: false });
+            return Ok(Decoded {
+                content,
+                complete: false,
+            });
         }
     }
 }
@@ -168,13 +197,22 @@ mod tests {
             ("br , gzip", gzip(&brotli(&page))),
         ] {
             let decoded = decode(coding, &coded, 1 << 20);
-            assert_eq!(decoded, Ok(Decoded { content: page.clone(), complete: true }), "{coding}");
+            assert_eq!(
+                decoded,
+                Ok(Decoded {
+                    content: page.clone(),
+                    complete: true
+                }),
+                "{coding}"
+            );
         }
     }
 
     #[test]
     fn a_body_cut_off_gives_what_there_is() {
-        let page: Vec<u8> = (0..60_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let page: Vec<u8> = (0..60_000_u32)
+            .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+            .collect();
         for (coding, coded) in [
             ("gzip", gzip(&page)),
             ("deflate", zlib(&page)),

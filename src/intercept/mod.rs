@@ -79,7 +79,12 @@ pub fn judge(answer: Result<Answer, UpstreamError>, policy: &Policy) -> Verdict 
     if decide(answer.head.status, &answer.head.headers, policy).passes() {
         return Verdict::Pass(answer);
     }
-    let Answer { head, body, attempts, head_time } = answer;
+    let Answer {
+        head,
+        body,
+        attempts,
+        head_time,
+    } = answer;
     // The reason phrase stays behind in the head's extensions: nothing of it may reach a page.
     Verdict::Replace(Failure::Answered(FailedAnswer {
         status: head.status,
@@ -114,7 +119,10 @@ mod tests {
         fields
             .iter()
             .map(|(name, value)| {
-                (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+                (
+                    http::HeaderName::from_static(name),
+                    http::HeaderValue::from_static(value),
+                )
             })
             .collect()
     }
@@ -143,8 +151,16 @@ mod tests {
             (200, &[html, ("x-pardon-pass", "1")], Decision::PassStatus),
             (500, &[problem], Decision::PassType),
             (500, &[("content-type", "image/png")], Decision::PassType),
-            (500, &[("content-type", "application/json")], Decision::Replace),
-            (500, &[("content-type", "application/problem+jsonx")], Decision::Replace),
+            (
+                500,
+                &[("content-type", "application/json")],
+                Decision::Replace,
+            ),
+            (
+                500,
+                &[("content-type", "application/problem+jsonx")],
+                Decision::Replace,
+            ),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(

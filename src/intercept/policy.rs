@@ -52,7 +52,9 @@ impl Policy {
     /// Whether an answer calls itself the app's own page.
     #[must_use]
     pub fn has_pass_header(&self, headers: &HeaderMap) -> bool {
-        self.pass_header.as_ref().is_some_and(|name| headers.contains_key(name))
+        self.pass_header
+            .as_ref()
+            .is_some_and(|name| headers.contains_key(name))
     }
 
     /// Whether answers of this media type are left alone.
@@ -61,14 +63,24 @@ impl Policy {
         if self.pass_content_types.is_empty() {
             return false;
         }
-        let Some(kind) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        let Some(kind) = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+        else {
             return false;
         };
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        self.pass_content_types.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(beginning) => kind.starts_with(beginning),
-            None => kind == *pattern,
-        })
+        let kind = kind
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        self.pass_content_types
+            .iter()
+            .any(|pattern| match pattern.strip_suffix('*') {
+                Some(beginning) => kind.starts_with(beginning),
+                None => kind == *pattern,
+            })
     }
 
     /// The headers of a failed answer that its page keeps. `Connection` and what it names are never among them.
@@ -85,8 +97,11 @@ impl Policy {
             headers.remove(name);
         }
         if !self.strip.is_empty() {
-            let doomed: Vec<_> =
-                headers.keys().filter(|name| self.strip.holds(name)).cloned().collect();
+            let doomed: Vec<_> = headers
+                .keys()
+                .filter(|name| self.strip.holds(name))
+                .cloned()
+                .collect();
             for name in doomed {
                 headers.remove(name);
             }
@@ -116,7 +131,10 @@ impl NameSet {
 
     fn holds(&self, name: &HeaderName) -> bool {
         self.names.contains(name)
-            || self.beginnings.iter().any(|beginning| name.as_str().starts_with(beginning))
+            || self
+                .beginnings
+                .iter()
+                .any(|beginning| name.as_str().starts_with(beginning))
     }
 }
 
@@ -139,10 +157,18 @@ mod tests {
         ] {
             headers.append(name, HeaderValue::from_static(value));
         }
-        let kept: Vec<_> = policy.kept(&headers).map(|(name, _)| name.as_str()).collect();
+        let kept: Vec<_> = policy
+            .kept(&headers)
+            .map(|(name, _)| name.as_str())
+            .collect();
         assert_eq!(
             kept,
-            ["retry-after", "www-authenticate", "www-authenticate", "access-control-allow-origin"]
+            [
+                "retry-after",
+                "www-authenticate",
+                "www-authenticate",
+                "access-control-allow-origin"
+            ]
         );
     }
 
@@ -153,10 +179,19 @@ mod tests {
             ..config::Intercept::default()
         });
         let mut headers = HeaderMap::new();
-        for name in ["server", "x-debug-token", "x-debug-link", "x-pardon-pass", "etag"] {
+        for name in [
+            "server",
+            "x-debug-token",
+            "x-debug-link",
+            "x-pardon-pass",
+            "etag",
+        ] {
             headers.insert(name, HeaderValue::from_static("1"));
         }
         policy.strip(&mut headers);
-        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["etag"]);
+        assert_eq!(
+            headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
+            ["etag"]
+        );
     }
 }

@@ -28,7 +28,10 @@ pub(super) struct Detached {
 impl Afterwork {
     /// Work that is awaited as long as somebody does, and finished in any case.
     pub(super) fn detached(&self, work: impl Future<Output = ()> + 'static) -> Detached {
-        Detached { work: Some(Box::pin(work)), afterwork: self.clone() }
+        Detached {
+            work: Some(Box::pin(work)),
+            afterwork: self.clone(),
+        }
     }
 
     /// Ends when no work is under way.
@@ -43,7 +46,9 @@ impl Future for Detached {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(work) = &mut self.work else { return Poll::Ready(()) };
+        let Some(work) = &mut self.work else {
+            return Poll::Ready(());
+        };
         let poll = work.as_mut().poll(cx);
         if poll.is_ready() {
             self.work = None;

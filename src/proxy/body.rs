@@ -70,7 +70,8 @@ impl Passing {
                 if self.by_close {
                     self.exchange.peer.abort();
                 }
-                self.proxy.broken_off(&self.exchange, &self.route, self.status, fault);
+                self.proxy
+                    .broken_off(&self.exchange, &self.route, self.status, fault);
             }
             Poll::Ready(None) => self.ended = true,
             Poll::Pending => {}
@@ -84,7 +85,8 @@ impl Drop for Passing {
         if !self.ended && !self.body.is_over() {
             COUNTERS.client_gone.add_one();
         }
-        self.proxy.log_access(&self.exchange, &self.route, self.status, self.sent);
+        self.proxy
+            .log_access(&self.exchange, &self.route, self.status, self.sent);
     }
 }
 
@@ -111,7 +113,9 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, |page| page.len() as u64)),
+            Self::Page(page) => {
+                SizeHint::with_exact(page.as_ref().map_or(0, |page| page.len() as u64))
+            }
             Self::Passing(passing) => passing.body.size_hint(),
         }
     }

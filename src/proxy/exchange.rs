@@ -86,7 +86,9 @@ impl Exchange {
 
     /// Path and query as they were asked for.
     pub(super) fn target(&self) -> &str {
-        self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+        self.uri
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str)
     }
 
     /// A header's value, where that is visible ASCII.
@@ -101,10 +103,15 @@ impl Exchange {
             return peer;
         }
         let hops = self.headers.get_all(X_FORWARDED_FOR).iter();
-        let hops: Vec<_> = hops.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(',')).collect();
+        let hops: Vec<_> = hops
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|v| v.split(','))
+            .collect();
         let mut client = peer;
         for hop in hops.into_iter().rev() {
-            let Some(address) = address(hop.trim()) else { break };
+            let Some(address) = address(hop.trim()) else {
+                break;
+            };
             client = address;
             if !settings.trusts(address) {
                 break;
@@ -116,7 +123,9 @@ impl Exchange {
 
 impl Snapshot {
     fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|network: &IpNet| network.contains(&address))
+        self.trusted_proxies
+            .iter()
+            .any(|network: &IpNet| network.contains(&address))
     }
 
     fn takes_id(&self, trusted: bool) -> bool {
@@ -128,7 +137,11 @@ impl Snapshot {
 pub(super) fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            if host.contains(':') && !host.ends_with(']') { authority } else { host }
+            if host.contains(':') && !host.ends_with(']') {
+                authority
+            } else {
+                host
+            }
         }
         _ => authority,
     }
@@ -137,8 +150,13 @@ pub(super) fn without_port(authority: &str) -> &str {
 /// An address of `X-Forwarded-For`, which some write with a port.
 fn address(text: &str) -> Option<IpAddr> {
     let host = without_port(text);
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    bare.parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -158,9 +176,18 @@ mod tests {
         ] {
             assert_eq!(without_port(authority), host, "{authority}");
         }
-        assert_eq!(address("192.0.2.1:4711"), Some("192.0.2.1".parse().unwrap()));
-        assert_eq!(address("[2001:db8::1]:80"), Some("2001:db8::1".parse().unwrap()));
-        assert_eq!(address("::ffff:192.0.2.1"), Some("192.0.2.1".parse().unwrap()));
+        assert_eq!(
+            address("192.0.2.1:4711"),
+            Some("192.0.2.1".parse().unwrap())
+        );
+        assert_eq!(
+            address("[2001:db8::1]:80"),
+            Some("2001:db8::1".parse().unwrap())
+        );
+        assert_eq!(
+            address("::ffff:192.0.2.1"),
+            Some("192.0.2.1".parse().unwrap())
+        );
         assert_eq!(address("unknown"), None);
     }
 }

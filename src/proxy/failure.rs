@@ -28,12 +28,20 @@ pub(super) struct Terms {
 
 impl Terms {
     pub(super) const fn new(cause: Cause, notice: Notice, status: StatusCode) -> Self {
-        Self { cause, notice, status, retry_after: None }
+        Self {
+            cause,
+            notice,
+            status,
+            retry_after: None,
+        }
     }
 
     /// A panic or a bug of ours.
-    pub(super) const INTERNAL: Self =
-        Self::new(Cause::Internal, Notice::Internal, StatusCode::INTERNAL_SERVER_ERROR);
+    pub(super) const INTERNAL: Self = Self::new(
+        Cause::Internal,
+        Notice::Internal,
+        StatusCode::INTERNAL_SERVER_ERROR,
+    );
 }
 
 /// What having no answer comes to.
@@ -43,13 +51,23 @@ pub(super) fn outcome(kind: ErrorKind) -> Outcome {
         ErrorKind::ConnectFailed => {
             Terms::new(Cause::ConnectFailed, Notice::AppUnreachable, S::BAD_GATEWAY)
         }
-        ErrorKind::ConnectTimeout => {
-            Terms::new(Cause::ConnectTimeout, Notice::AppUnreachable, S::GATEWAY_TIMEOUT)
+        ErrorKind::ConnectTimeout => Terms::new(
+            Cause::ConnectTimeout,
+            Notice::AppUnreachable,
+            S::GATEWAY_TIMEOUT,
+        ),
+        ErrorKind::DnsFailed => {
+            Terms::new(Cause::DnsFailed, Notice::AppUnreachable, S::BAD_GATEWAY)
         }
-        ErrorKind::DnsFailed => Terms::new(Cause::DnsFailed, Notice::AppUnreachable, S::BAD_GATEWAY),
-        ErrorKind::TlsFailed => Terms::new(Cause::TlsFailed, Notice::AppUnreachable, S::BAD_GATEWAY),
-        ErrorKind::ClosedEarly => Terms::new(Cause::ClosedEarly, Notice::AppBadAnswer, S::BAD_GATEWAY),
-        ErrorKind::HeadTimeout => Terms::new(Cause::HeadTimeout, Notice::AppTooSlow, S::GATEWAY_TIMEOUT),
+        ErrorKind::TlsFailed => {
+            Terms::new(Cause::TlsFailed, Notice::AppUnreachable, S::BAD_GATEWAY)
+        }
+        ErrorKind::ClosedEarly => {
+            Terms::new(Cause::ClosedEarly, Notice::AppBadAnswer, S::BAD_GATEWAY)
+        }
+        ErrorKind::HeadTimeout => {
+            Terms::new(Cause::HeadTimeout, Notice::AppTooSlow, S::GATEWAY_TIMEOUT)
+        }
         ErrorKind::Malformed => Terms::new(Cause::Malformed, Notice::AppBadAnswer, S::BAD_GATEWAY),
         ErrorKind::TotalTimeout => {
             Terms::new(Cause::TotalTimeout, Notice::AppTooSlow, S::GATEWAY_TIMEOUT)

@@ -47,7 +47,10 @@ impl Proxy {
         headers::clean_answer(&mut head.headers);
         headers::settle_length(&mut head.headers);
         route.policy.strip(&mut head.headers);
-        head.headers.insert(self.settings.request_id.header.clone(), exchange.id_value.clone());
+        head.headers.insert(
+            self.settings.request_id.header.clone(),
+            exchange.id_value.clone(),
+        );
         // The version is this connection's, not the app's.
         head.version = Version::HTTP_11;
         let by_close = exchange.version == Version::HTTP_10
@@ -61,12 +64,21 @@ impl Proxy {
     fn client(&self, route: &Route) -> (&crate::upstream::Client, &crate::config::HostHeader) {
         let client = self.clients.get(route.upstream);
         let upstream = self.settings.upstreams.get(route.upstream);
-        #[expect(clippy::expect_used, reason = "a snapshot's routes point into its own upstreams")]
-        client.zip(upstream.map(|(_, host)| host)).expect("a route's upstream is in its snapshot")
+        #[expect(
+            clippy::expect_used,
+            reason = "a snapshot's routes point into its own upstreams"
+        )]
+        client
+            .zip(upstream.map(|(_, host)| host))
+            .expect("a route's upstream is in its snapshot")
     }
 }
 
 /// The target in the form that an origin expects (RFC 9112, 3.2.1).
 fn target(uri: &Uri) -> Uri {
-    Uri::from(uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")))
+    Uri::from(
+        uri.path_and_query()
+            .cloned()
+            .unwrap_or_else(|| PathAndQuery::from_static("/")),
+    )
 }

@@ -1,7 +1,8 @@
 //! Which header fields go on, and which stay behind: RFC 9110, 7.6.1, and the forwarding fields of RFC 7239.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderValue, TE, TRANSFER_ENCODING,
+    UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, Version};
 
@@ -17,13 +18,29 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 
 /// Fields that belong to one connection and never go on.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
-    [CONNECTION, TRANSFER_ENCODING, TE, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION].contains(name)
+    [
+        CONNECTION,
+        TRANSFER_ENCODING,
+        TE,
+        UPGRADE,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+    ]
+    .contains(name)
 }
 
 /// Fields of a request that are set anew for the app.
 fn is_set_anew(name: &HeaderName, request_id: &HeaderName) -> bool {
-    [HOST, EXPECT, VIA, FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST]
-        .contains(name)
+    [
+        HOST,
+        EXPECT,
+        VIA,
+        FORWARDED,
+        X_FORWARDED_FOR,
+        X_FORWARDED_PROTO,
+        X_FORWARDED_HOST,
+    ]
+    .contains(name)
         || name == request_id
 }
 
@@ -35,7 +52,9 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
-        .filter(|name| !name.eq_ignore_ascii_case("close") && !name.eq_ignore_ascii_case("keep-alive"))
+        .filter(|name| {
+            !name.eq_ignore_ascii_case("close") && !name.eq_ignore_ascii_case("keep-alive")
+        })
         .filter_map(|name| HeaderName::try_from(name).ok())
         .collect()
 }
@@ -58,7 +77,11 @@ pub(super) fn request(
         }
     }
     // The body's framing is decided anew by hyper; a length of 0 is the one that it would leave out.
-    if exchange.headers.get(CONTENT_LENGTH).is_none_or(|length| length.as_bytes() != b"0") {
+    if exchange
+        .headers
+        .get(CONTENT_LENGTH)
+        .is_none_or(|length| length.as_bytes() != b"0")
+    {
         headers.remove(CONTENT_LENGTH);
     }
     set_host(&mut headers, exchange, host, endpoint);
@@ -72,7 +95,10 @@ pub(super) fn request(
     if settings.via {
         set_via(&mut headers, exchange);
     }
-    headers.insert(settings.request_id.header.clone(), exchange.id_value.clone());
+    headers.insert(
+        settings.request_id.header.clone(),
+        exchange.id_value.clone(),
+    );
     headers
 }
 
@@ -97,21 +123,35 @@ fn set_host(headers: &mut HeaderMap, exchange: &Exchange, host: &HostHeader, end
 }
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(TE).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+    let values = headers
+        .get_all(TE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
 /// `X-Forwarded-*` and `Forwarded`: begun here, or continued where a trusted proxy began them.
 fn set_forwarded(headers: &mut HeaderMap, exchange: &Exchange) {
     let before = |name: &HeaderName| {
-        exchange.trusted.then(|| exchange.headers.get(name)).flatten().cloned()
+        exchange
+            .trusted
+            .then(|| exchange.headers.get(name))
+            .flatten()
+            .cloned()
     };
     let peer = exchange.peer.address_text();
     let chain = continued(exchange, &X_FORWARDED_FOR, || peer.clone());
     headers.insert(X_FORWARDED_FOR, chain);
     let scheme = HeaderValue::from_static(exchange.peer.scheme());
-    headers.insert(X_FORWARDED_PROTO, before(&X_FORWARDED_PROTO).unwrap_or(scheme));
-    let host = HeaderValue::from_str(exchange.authority()).ok().filter(|host| !host.is_empty());
+    headers.insert(
+        X_FORWARDED_PROTO,
+        before(&X_FORWARDED_PROTO).unwrap_or(scheme),
+    );
+    let host = HeaderValue::from_str(exchange.authority())
+        .ok()
+        .filter(|host| !host.is_empty());
     if let Some(host) = before(&X_FORWARDED_HOST).or(host) {
         headers.insert(X_FORWARDED_HOST, host);
     }
@@ -165,11 +205,14 @@ fn set_via(headers: &mut HeaderMap, exchange: &Exchange) {
     for value in exchange.headers.get_all(VIA) {
         headers.append(VIA, value.clone());
     }
-    headers.append(VIA, HeaderValue::from_static(match exchange.version {
-        Version::HTTP_10 => "1.0 pardon",
-        Version::HTTP_2 => "2.0 pardon",
-        _ => "1.1 pardon",
-    }));
+    headers.append(
+        VIA,
+        HeaderValue::from_static(match exchange.version {
+            Version::HTTP_10 => "1.0 pardon",
+            Version::HTTP_2 => "2.0 pardon",
+            _ => "1.1 pardon",
+        }),
+    );
 }
 
 /// Removes from a passing answer's fields those that belong to the connection with the app.
@@ -180,7 +223,14 @@ pub(super) fn clean_answer(headers: &mut HeaderMap) {
     for name in named_by_connection(headers) {
         headers.remove(name);
     }
-    for name in [CONNECTION, TRANSFER_ENCODING, TE, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION] {
+    for name in [
+        CONNECTION,
+        TRANSFER_ENCODING,
+        TE,
+        UPGRADE,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+    ] {
         headers.remove(name);
     }
 }

@@ -9,8 +9,8 @@ mod exchange;
 mod failure;
 mod forward;
 mod headers;
-mod refuse;
 mod record;
+mod refuse;
 mod replace;
 mod route;
 mod screen;
@@ -34,7 +34,7 @@ use crate::incident::Incidents;
 use crate::intercept::{self, Verdict};
 use crate::page::Pages;
 use crate::request_id::{IdKey, IdSource};
-use crate::server::{Handler, Peer};
+use crate::server::Peer;
 use crate::telemetry::COUNTERS;
 use crate::upstream::{BodyLimits, Client, Upstream};
 
@@ -118,14 +118,20 @@ impl Proxy {
     }
 
     fn find(&self, exchange: &Exchange) -> Option<&Arc<Route>> {
-        self.settings.routes.iter().find(|route| route.matches(exchange))
+        self.settings
+            .routes
+            .iter()
+            .find(|route| route.matches(exchange))
     }
 }
 
-impl Handler for Proxy {
-    type Body = Body;
-
-    async fn handle(self: Rc<Self>, request: Request<Incoming>, peer: Rc<Peer>) -> Response<Body> {
+impl Proxy {
+    /// Answers one request. Dropped, it leaves running what a client's disappearance does not cancel.
+    pub async fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: Rc<Peer>,
+    ) -> Response<Body> {
         let (head, body) = request.into_parts();
         let exchange = Rc::new(Exchange::begin(head, peer, &self.ids, &self.settings));
         let mut leaving = Leaving { gone: true };
@@ -137,7 +143,8 @@ impl Handler for Proxy {
         response
     }
 
-    async fn settle(self: Rc<Self>) {
+    /// Ends when no capture and no commit is under way.
+    pub async fn settle(self: Rc<Self>) {
         self.afterwork.done().await;
     }
 }

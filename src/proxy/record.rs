@@ -11,7 +11,9 @@ use super::failure::Terms;
 use super::route::Route;
 use super::{Proxy, Snapshot};
 use crate::config::AccessFormat;
-use crate::incident::{Cause, Fingerprint, Incident, Redactor, RequestRecord, Served, UpstreamRecord};
+use crate::incident::{
+    Cause, Fingerprint, Incident, Redactor, RequestRecord, Served, UpstreamRecord,
+};
 use crate::intercept::FailedAnswer;
 use crate::page::{Page, PageContext};
 use crate::telemetry::{self, AccessLine};
@@ -45,13 +47,24 @@ impl Proxy {
 
     /// A page as a response. For HEAD hyper leaves the body away and keeps its length.
     pub(super) fn respond(&self, exchange: &Exchange, page: Page) -> Response<Body> {
-        let Page { status, headers, body, .. } = page;
-        let sent = if exchange.method == Method::HEAD { 0 } else { body.len() as u64 };
+        let Page {
+            status,
+            headers,
+            body,
+            ..
+        } = page;
+        let sent = if exchange.method == Method::HEAD {
+            0
+        } else {
+            body.len() as u64
+        };
         let mut response = Response::new(Body::Page(Some(body)));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         let id = &self.settings.request_id.header;
-        response.headers_mut().insert(id.clone(), exchange.id_value.clone());
+        response
+            .headers_mut()
+            .insert(id.clone(), exchange.id_value.clone());
         if self.settings.access != AccessFormat::Off {
             let route = self.find(exchange);
             self.write_access(exchange, route.map(AsRef::as_ref), status, sent);
@@ -100,10 +113,15 @@ impl Proxy {
 
     /// What a record says of a route's app before that has answered.
     pub(super) fn upstream_record(&self, route: &Route) -> UpstreamRecord {
-        let upstream = self.settings.upstreams.get(route.upstream).map(|(upstream, _)| upstream);
+        let upstream = self
+            .settings
+            .upstreams
+            .get(route.upstream)
+            .map(|(upstream, _)| upstream);
         UpstreamRecord {
             name: upstream.map_or_else(|| "".into(), |upstream| Arc::clone(&upstream.name)),
-            endpoint: upstream.map_or_else(|| "".into(), |upstream| Arc::clone(&upstream.authority)),
+            endpoint: upstream
+                .map_or_else(|| "".into(), |upstream| Arc::clone(&upstream.authority)),
             status: None,
             headers: Vec::new(),
             attempts: 1,
@@ -112,7 +130,11 @@ impl Proxy {
         }
     }
 
-    pub(super) fn upstream_of_answer(&self, route: &Route, answer: &FailedAnswer) -> UpstreamRecord {
+    pub(super) fn upstream_of_answer(
+        &self,
+        route: &Route,
+        answer: &FailedAnswer,
+    ) -> UpstreamRecord {
         UpstreamRecord {
             status: Some(answer.status.as_u16()),
             headers: route.redactor.headers(&answer.headers),
@@ -151,7 +173,9 @@ impl Proxy {
         sent: u64,
     ) {
         let redactor = self.settings.redactor(route);
-        let referer = exchange.header(&REFERER).map(|referer| redactor.url(referer));
+        let referer = exchange
+            .header(&REFERER)
+            .map(|referer| redactor.url(referer));
         let upstream = route.map(|route| self.upstream_record(route).name);
         let line = AccessLine {
             request_id: &exchange.id,

@@ -94,7 +94,9 @@ impl Proxy {
         let page = self.page(exchange, route, terms, None);
         let mut response = self.respond(exchange, page);
         if refusal.closes() {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

@@ -15,9 +15,7 @@ use super::body::Body;
 use super::exchange::Exchange;
 use super::failure::{Outcome, Terms, outcome};
 use super::route::Route;
-use crate::incident::{
-    self, Amendment, BodyRecord, Cause, Confirmation, Incident, UpstreamRecord,
-};
+use crate::incident::{self, Amendment, BodyRecord, Cause, Confirmation, Incident, UpstreamRecord};
 use crate::intercept::{Capture, Captured, FailedAnswer, Failure};
 use crate::page::Notice;
 use crate::telemetry::COUNTERS;
@@ -45,7 +43,12 @@ impl Proxy {
     ) -> Response<Body> {
         let mut terms = Terms::new(Cause::UpstreamStatus, Notice::AppFailed, answer.status);
         terms.retry_after = retry_after(route, &answer.headers);
-        let mut page = self.page(exchange, Some(route), terms, answer.headers.get(CONTENT_TYPE));
+        let mut page = self.page(
+            exchange,
+            Some(route),
+            terms,
+            answer.headers.get(CONTENT_TYPE),
+        );
         for (name, value) in route.policy.kept(&answer.headers) {
             if name != RETRY_AFTER || terms.retry_after.is_none() {
                 page.headers.append(name, value.clone());
@@ -54,7 +57,10 @@ impl Proxy {
         let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
         draft.upstream = Some(self.upstream_of_answer(route, &answer));
         let capture = self.capture(route, answer);
-        self.kept(exchange, |ready| Rc::clone(self).keep(draft, capture, ready)).await;
+        self.kept(exchange, |ready| {
+            Rc::clone(self).keep(draft, capture, ready)
+        })
+        .await;
         self.respond(exchange, page)
     }
 
@@ -71,7 +77,8 @@ impl Proxy {
         let page = self.page(exchange, Some(route), terms, None);
         let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
         draft.upstream = Some(self.upstream_of_error(route, error));
-        self.kept(exchange, |ready| Rc::clone(self).keep_bare(draft, ready)).await;
+        self.kept(exchange, |ready| Rc::clone(self).keep_bare(draft, ready))
+            .await;
         self.respond(exchange, page)
     }
 
@@ -85,7 +92,8 @@ impl Proxy {
         let page = self.page(exchange, route.as_ref(), Terms::INTERNAL, None);
         let mut draft = self.draft(exchange, route.as_ref(), Terms::INTERNAL.cause, Some(&page));
         draft.summary = incident::summary(draft.cause, None, &[], Some(panic));
-        self.kept(exchange, |ready| Rc::clone(self).keep_bare(draft, ready)).await;
+        self.kept(exchange, |ready| Rc::clone(self).keep_bare(draft, ready))
+            .await;
         self.respond(exchange, page)
     }
 
@@ -104,7 +112,10 @@ impl Proxy {
             ..self.upstream_record(route)
         });
         let (ready, _) = oneshot::channel();
-        drop(self.afterwork.detached(Rc::clone(self).keep_bare(draft, ready)));
+        drop(
+            self.afterwork
+                .detached(Rc::clone(self).keep_bare(draft, ready)),
+        );
     }
 
     /// Waits until a record is committed or was waited for long enough. The work goes on if the visitor leaves, or if
@@ -148,15 +159,29 @@ impl Proxy {
         let mut amended = Incident::clone(&incident);
         amended.take(capture.finish(), &kind);
         if let Some(body) = amended.body {
-            let Incident { summary, fingerprint, .. } = amended;
-            self.incidents.amend(&incident, Amendment { body, summary, fingerprint });
+            let Incident {
+                summary,
+                fingerprint,
+                ..
+            } = amended;
+            self.incidents.amend(
+                &incident,
+                Amendment {
+                    body,
+                    summary,
+                    fingerprint,
+                },
+            );
         }
     }
 
     /// Records a failure that has no body.
     async fn keep_bare(self: Rc<Self>, mut draft: Incident, ready: oneshot::Sender<()>) {
         if draft.summary.is_empty() {
-            let error = draft.upstream.as_ref().and_then(|upstream| upstream.error.as_deref());
+            let error = draft
+                .upstream
+                .as_ref()
+                .and_then(|upstream| upstream.error.as_deref());
             draft.summary = incident::summary(draft.cause, None, &[], error);
         }
         draft.fingerprint = incident::fingerprint(draft.cause, &draft.route, &draft.summary);
@@ -179,13 +204,21 @@ impl Proxy {
         &self,
         route: &Route,
         answer: FailedAnswer,
-    ) -> (Capture<impl FnMut(usize) -> bool + use<>>, Duration, ContentKind) {
+    ) -> (
+        Capture<impl FnMut(usize) -> bool + use<>>,
+        Duration,
+        ContentKind,
+    ) {
         let limits = route.policy.capture.clone();
         let kind = ContentKind::of(&answer.headers);
         let hold = *limits.hold;
         let mut reservation = self.incidents.budget().reserve(0);
         let room = move |bytes| reservation.as_mut().is_some_and(|taken| taken.grow(bytes));
-        (Capture::new(answer.body, &answer.headers, limits, room), hold, kind)
+        (
+            Capture::new(answer.body, &answer.headers, limits, room),
+            hold,
+            kind,
+        )
     }
 }
 
@@ -202,7 +235,10 @@ impl ContentKind {
             let value: &HeaderValue = headers.get(name)?;
             Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
-        Self { media_type: text(CONTENT_TYPE), coding: text(CONTENT_ENCODING) }
+        Self {
+            media_type: text(CONTENT_TYPE),
+            coding: text(CONTENT_ENCODING),
+        }
     }
 }
 
@@ -210,7 +246,10 @@ impl Incident {
     /// Takes what a capture holds: the body, and the words that follow from it.
     fn take(&mut self, captured: Captured, kind: &ContentKind) {
         // What went wrong with the body says something only where the body says nothing.
-        let trouble = captured.trouble.as_deref().filter(|_| captured.content.is_empty());
+        let trouble = captured
+            .trouble
+            .as_deref()
+            .filter(|_| captured.content.is_empty());
         let media_type = kind.media_type.as_deref();
         self.summary = incident::summary(self.cause, media_type, &captured.content, trouble);
         self.fingerprint = incident::fingerprint(self.cause, &self.route, &self.summary);

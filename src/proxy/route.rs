@@ -86,9 +86,9 @@ impl Pattern {
 
     fn matches(&self, host: &str, path: &str) -> bool {
         self.host.matches(host.trim_end_matches('.'))
-            && path
-                .strip_prefix(&*self.path)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || self.path.is_empty())
+            && path.strip_prefix(&*self.path).is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('/') || self.path.is_empty()
+            })
     }
 }
 
@@ -98,8 +98,13 @@ impl Host {
             Self::Any => true,
             Self::Exact(name) => host.eq_ignore_ascii_case(name),
             Self::Below(domain) => {
-                let Some(start) = host.len().checked_sub(domain.len()) else { return false };
-                start > 0 && host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(domain))
+                let Some(start) = host.len().checked_sub(domain.len()) else {
+                    return false;
+                };
+                start > 0
+                    && host
+                        .get(start..)
+                        .is_some_and(|end| end.eq_ignore_ascii_case(domain))
             }
         }
     }
@@ -133,7 +138,11 @@ mod tests {
             let split = asked.find('/').unwrap();
             let (asked_host, asked_path) = asked.split_at(split);
             let pattern = Pattern::new(host, path);
-            assert_eq!(pattern.matches(asked_host, asked_path), expected, "{host} {path}: {asked}");
+            assert_eq!(
+                pattern.matches(asked_host, asked_path),
+                expected,
+                "{host} {path}: {asked}"
+            );
         }
     }
 }

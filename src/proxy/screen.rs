@@ -66,7 +66,9 @@ fn framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
             return Err(Refusal::Bad("Transfer-Encoding in HTTP/1.0"));
         }
         if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-            return Err(Refusal::Bad("a Transfer-Encoding that is not `chunked` alone"));
+            return Err(Refusal::Bad(
+                "a Transfer-Encoding that is not `chunked` alone",
+            ));
         }
         if headers.contains_key(CONTENT_LENGTH) {
             return Err(Refusal::Bad("Content-Length beside Transfer-Encoding"));
@@ -85,7 +87,11 @@ fn framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
 /// The one expectation that there is (RFC 9110, 10.1.1).
 fn expectation(headers: &HeaderMap) -> Result<(), Refusal> {
     let known = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    if headers.get_all(EXPECT).iter().all(known) { Ok(()) } else { Err(Refusal::Expectation) }
+    if headers.get_all(EXPECT).iter().all(known) {
+        Ok(())
+    } else {
+        Err(Refusal::Expectation)
+    }
 }
 
 /// The length that a request states for its body.

@@ -50,10 +50,23 @@ impl Crew {
         let (members, inboxes) = (0..size)
             .map(|_| {
                 let (inbox, arrivals) = mpsc::unbounded_channel();
-                (Member { connections: AtomicUsize::new(0), inbox }, Inbox(arrivals))
+                (
+                    Member {
+                        connections: AtomicUsize::new(0),
+                        inbox,
+                    },
+                    Inbox(arrivals),
+                )
             })
             .unzip();
-        (Arc::new(Self { open: AtomicUsize::new(0), max, members }), inboxes)
+        (
+            Arc::new(Self {
+                open: AtomicUsize::new(0),
+                max,
+                members,
+            }),
+            inboxes,
+        )
     }
 
     /// The connections open now.
@@ -68,16 +81,19 @@ impl Crew {
             return None;
         }
         let load = |index: usize| {
-            self.members
-                .get(index)
-                .map_or(usize::MAX, |member| member.connections.load(Ordering::Relaxed))
+            self.members.get(index).map_or(usize::MAX, |member| {
+                member.connections.load(Ordering::Relaxed)
+            })
         };
         let least = (0..self.members.len()).min_by_key(|index| (load(*index), *index != worker));
         let worker = least.unwrap_or(worker);
         if let Some(member) = self.members.get(worker) {
             member.connections.fetch_add(1, Ordering::Relaxed);
         }
-        Some(Seat { crew: Arc::clone(self), worker })
+        Some(Seat {
+            crew: Arc::clone(self),
+            worker,
+        })
     }
 }
 
@@ -153,7 +169,12 @@ fn accept_all<H: Handler>(
     let mut tasks = Vec::with_capacity(listeners.len() + 1);
     for listener in listeners {
         let listener = TcpListener::from_std(listener)?;
-        tasks.push(spawn_local(accept(listener, index, Arc::clone(&crew), Rc::clone(shared))));
+        tasks.push(spawn_local(accept(
+            listener,
+            index,
+            Arc::clone(&crew),
+            Rc::clone(shared),
+        )));
     }
     tasks.push(spawn_local(receive(inbox, Rc::clone(shared))));
     Ok(tasks)
@@ -182,7 +203,10 @@ async fn accept<H: Handler>(
 /// Whether an accept failed because of one client that left again.
 fn is_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    )
 }
 
 /// Finds the worker for a new socket: this one, a less busy one, or none past the limit.
@@ -205,7 +229,9 @@ fn admit<H: Handler>(
 
 /// Says that there is no room, as far as the socket takes it at once.
 fn turn_away(stream: TcpStream) {
-    let said = stream.into_std().and_then(|mut stream| io::Write::write(&mut stream, TOO_MANY));
+    let said = stream
+        .into_std()
+        .and_then(|mut stream| io::Write::write(&mut stream, TOO_MANY));
     if let Err(error) = said {
         tracing::debug!(%error, "no room for a connection, nor for an answer");
     }
@@ -221,14 +247,23 @@ fn hand_over(
     let stream = stream.into_std()?;
     if let Some(member) = crew.members.get(seat.worker) {
         // Where the other worker has ended, so does this one; the socket closes.
-        drop(member.inbox.send(Accepted { stream, address, seat }));
+        drop(member.inbox.send(Accepted {
+            stream,
+            address,
+            seat,
+        }));
     }
     Ok(())
 }
 
 /// Serves what other workers hand over.
 async fn receive<H: Handler>(mut inbox: Inbox, shared: Rc<Shared<H>>) {
-    while let Some(Accepted { stream, address, seat }) = inbox.0.recv().await {
+    while let Some(Accepted {
+        stream,
+        address,
+        seat,
+    }) = inbox.0.recv().await
+    {
         match TcpStream::from_std(stream) {
             Ok(stream) => begin(stream, address, seat, &shared),
             Err(error) => tracing::debug!(%error, "a connection ended before it began"),
@@ -236,12 +271,7 @@ async fn receive<H: Handler>(mut inbox: Inbox, shared: Rc<Shared<H>>) {
     }
 }
 
-fn begin<H: Handler>(
-    stream: TcpStream,
-    address: SocketAddr,
-    seat: Seat,
-    shared: &Rc<Shared<H>>,
-) {
+fn begin<H: Handler>(stream: TcpStream, address: SocketAddr, seat: Seat, shared: &Rc<Shared<H>>) {
     let shared = Rc::clone(shared);
     spawn_local(async move {
         // Where this fails the first read does too, and says it better.

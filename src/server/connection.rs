@@ -57,7 +57,10 @@ pub(super) async fn serve<H: Handler>(
         async move {
             watch.exchange();
             let response = handler.handle(request, peer).await;
-            Ok::<_, Infallible>(response.map(|body| Served { body, _ended: Ended(watch) }))
+            Ok::<_, Infallible>(response.map(|body| Served {
+                body,
+                _ended: Ended(watch),
+            }))
         }
     });
     let connection = Guarded {
@@ -125,7 +128,9 @@ where
             let Some(left) = this.watch.left(this.timeouts) else {
                 return Poll::Ready(Ok(()));
             };
-            this.timer.as_mut().reset(tokio::time::Instant::now() + left);
+            this.timer
+                .as_mut()
+                .reset(tokio::time::Instant::now() + left);
             if this.timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
@@ -175,4 +180,3 @@ pub(super) const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: text/plain; charset=utf-8\r\ncontent-length: 58\r\n\
     retry-after: 5\r\ncache-control: no-store\r\nconnection: close\r\n\r\n\
     Too many people are here at once. Please try again soon.\r\n";
-

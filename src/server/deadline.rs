@@ -98,11 +98,14 @@ impl Watch {
             since => Some((since - 1, *timeouts.write)),
         };
         let longest = (*timeouts.head).min(*timeouts.write).min(*timeouts.idle);
-        [doing, blocked].into_iter().flatten().try_fold(longest, |left, (since, limit)| {
-            let spent = Duration::from_millis(now.saturating_sub(since));
-            let rest = limit.checked_sub(spent).filter(|rest| !rest.is_zero())?;
-            Some(left.min(rest))
-        })
+        [doing, blocked]
+            .into_iter()
+            .flatten()
+            .try_fold(longest, |left, (since, limit)| {
+                let spent = Duration::from_millis(now.saturating_sub(since));
+                let rest = limit.checked_sub(spent).filter(|rest| !rest.is_zero())?;
+                Some(left.min(rest))
+            })
     }
 
     fn set(&self, doing: Doing) {
@@ -150,7 +153,10 @@ mod tests {
         let watch = Watch::new();
         watch.exchange();
         tokio::time::advance(Duration::from_secs(500)).await;
-        assert!(watch.left(&timeouts()).is_some(), "an exchange has deadlines of its own");
+        assert!(
+            watch.left(&timeouts()).is_some(),
+            "an exchange has deadlines of its own"
+        );
         watch.idle();
         tokio::time::advance(Duration::from_secs(70)).await;
         assert_eq!(watch.left(&timeouts()), Some(Duration::from_secs(5)));

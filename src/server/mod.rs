@@ -101,7 +101,10 @@ impl Server {
         settings: &Settings,
         make: impl Fn(usize) -> H + Send + Sync + Clone + 'static,
     ) -> io::Result<Self> {
-        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+        let addresses = listeners
+            .iter()
+            .map(TcpListener::local_addr)
+            .collect::<Result<_, _>>()?;
         let (stop, phase) = watch::channel(Phase::Serving);
         let (crew, inboxes) = Crew::assemble(settings.workers, settings.max_connections);
         let (alive, running) = mpsc::channel(1);
@@ -111,7 +114,10 @@ impl Server {
                 index,
                 inbox,
                 crew: Arc::clone(&crew),
-                listeners: listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>()?,
+                listeners: listeners
+                    .iter()
+                    .map(TcpListener::try_clone)
+                    .collect::<Result<_, _>>()?,
                 settings: settings.clone(),
                 phase: phase.clone(),
             };
@@ -121,7 +127,13 @@ impl Server {
                 worker.run(move || Rc::new(make(index)))
             })?);
         }
-        Ok(Self { stop, workers, addresses, crew, running })
+        Ok(Self {
+            stop,
+            workers,
+            addresses,
+            crew,
+            running,
+        })
     }
 
     /// The addresses that it listens on, in the listeners' order.

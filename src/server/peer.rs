@@ -21,7 +21,11 @@ impl Peer {
         // An address is ASCII, so it is a header value.
         let address_text = HeaderValue::from_str(&ip.to_string())
             .unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-        Self { address: SocketAddr::new(ip, address.port()), address_text, watch }
+        Self {
+            address: SocketAddr::new(ip, address.port()),
+            address_text,
+            watch,
+        }
     }
 
     /// Its address; an IPv4 address that came mapped into IPv6 stands as IPv4.

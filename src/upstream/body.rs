@@ -170,10 +170,7 @@ impl Gate {
 }
 
 impl Source {
-    fn poll_frame(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         if let Some(gate) = &self.gate {
             ready!(gate.poll_open(cx));
         }
@@ -201,7 +198,11 @@ impl Source {
         self.pause.borrow_mut().moved();
         let size = frame.data_ref().map_or(0, |data| data.len() as u64);
         self.taken.set(self.taken.get() + size);
-        if self.limits.size.is_some_and(|limit| self.taken.get() > limit) {
+        if self
+            .limits
+            .size
+            .is_some_and(|limit| self.taken.get() > limit)
+        {
             return Err(self.fail(BodyFault::TooLarge));
         }
         Ok(frame)
@@ -238,7 +239,9 @@ pub fn linger(mut body: Incoming) {
             std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
         {
             let size = frame.data_ref().map_or(0, |data| data.len() as u64);
-            let Some(rest) = left.checked_sub(size) else { break };
+            let Some(rest) = left.checked_sub(size) else {
+                break;
+            };
             left = rest;
         }
     };
@@ -261,7 +264,11 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         self.0.as_ref().is_none_or(|source| {
-            let ended = source.incoming.borrow().as_ref().is_none_or(Body::is_end_stream);
+            let ended = source
+                .incoming
+                .borrow()
+                .as_ref()
+                .is_none_or(Body::is_end_stream);
             if ended {
                 source.ended.set(true);
             }
@@ -271,9 +278,11 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Some(source) => {
-                source.incoming.borrow().as_ref().map_or_else(SizeHint::new, Body::size_hint)
-            }
+            Some(source) => source
+                .incoming
+                .borrow()
+                .as_ref()
+                .map_or_else(SizeHint::new, Body::size_hint),
             None => SizeHint::with_exact(0),
         }
     }

@@ -85,7 +85,9 @@ impl Capacity {
     /// A permit, where there is room.
     pub(super) fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
         let more = |open: usize| (open < self.max).then_some(open + 1);
-        self.open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).ok()?;
+        self.open
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
+            .ok()?;
         Some(Permit(Arc::clone(self)))
     }
 
@@ -93,7 +95,12 @@ impl Capacity {
     pub(super) fn queue(self: &Arc<Self>, worker: usize) -> Option<Ticket> {
         let number = self.tickets.fetch_add(1, Ordering::Relaxed);
         let (sender, grant) = oneshot::channel();
-        let waiter = Waiter { ticket: number, worker, since: Instant::now(), grant: sender };
+        let waiter = Waiter {
+            ticket: number,
+            worker,
+            since: Instant::now(),
+            grant: sender,
+        };
         let mut queue = self.lock();
         if queue.len() >= self.max_waiting {
             return None;
@@ -104,7 +111,11 @@ impl Capacity {
         // What became free between the caller's look and the entry above is seen now.
         self.serve_waiting();
         self.close_oldest_idle();
-        Some(Ticket { capacity: Arc::clone(self), number, grant })
+        Some(Ticket {
+            capacity: Arc::clone(self),
+            number,
+            grant,
+        })
     }
 
     /// Who is to get a connection of `worker`'s that has become free.
@@ -113,7 +124,9 @@ impl Capacity {
             return Next::Nobody;
         }
         let mut queue = self.lock();
-        let Some(front) = queue.front() else { return Next::Nobody };
+        let Some(front) = queue.front() else {
+            return Next::Nobody;
+        };
         let own = queue.iter().position(|waiter| waiter.worker == worker);
         match own.and_then(|index| Some((index, queue.get(index)?))) {
             Some((index, own)) if own.since.duration_since(front.since) < FAIRNESS => {
@@ -164,7 +177,9 @@ impl Capacity {
         let mut left = None;
         let mut queue = self.lock();
         while !queue.is_empty() {
-            let Some(permit) = left.take().or_else(|| self.try_acquire()) else { break };
+            let Some(permit) = left.take().or_else(|| self.try_acquire()) else {
+                break;
+            };
             let Some(waiter) = queue.pop_front() else {
                 left = Some(permit);
                 break;
@@ -234,7 +249,10 @@ mod tests {
         let first = capacity.queue(0).unwrap();
         drop(permit);
         drop(first);
-        assert!(capacity.try_acquire().is_some(), "the granted permit came back");
+        assert!(
+            capacity.try_acquire().is_some(),
+            "the granted permit came back"
+        );
     }
 
     #[test]

@@ -86,10 +86,18 @@ impl Client {
             let request = draft();
             let idempotent = is_idempotent(request.method());
             let reuse = tries.reuse(idempotent && body.is_empty());
-            match self.attempt(request, body, reuse, (timeouts, deadline)).await {
+            match self
+                .attempt(request, body, reuse, (timeouts, deadline))
+                .await
+            {
                 Ok((head, body)) => {
                     let attempts = tries.sent + 1;
-                    return Ok(Answer { head, body, attempts, head_time: begun.elapsed() });
+                    return Ok(Answer {
+                        head,
+                        body,
+                        attempts,
+                        head_time: begun.elapsed(),
+                    });
                 }
                 Err(failed) => {
                     let again = failed.is_safe(idempotent, body)
@@ -109,7 +117,11 @@ impl Client {
         reuse: Reuse,
         (timeouts, deadline): (&Timeouts, Instant),
     ) -> Result<(response::Parts, AnswerBody), Failed> {
-        let unsent = |error| Failed { error, unsent: true, reused: false };
+        let unsent = |error| Failed {
+            error,
+            unsent: true,
+            reused: false,
+        };
         let taken = timeout_at(deadline, self.pool.take(reuse, timeouts)).await;
         let mut lease = taken
             .map_err(|_| unsent(UpstreamError::new(ErrorKind::TotalTimeout)))?
@@ -126,8 +138,11 @@ impl Client {
             }
         };
         body.answered();
-        receive(response, lease, body, timeouts.body)
-            .map_err(|error| Failed { error, unsent: false, reused })
+        receive(response, lease, body, timeouts.body).map_err(|error| Failed {
+            error,
+            unsent: false,
+            reused,
+        })
     }
 }
 
@@ -168,7 +183,11 @@ impl Failed {
             None if source.is_parse() => ErrorKind::Malformed,
             None => ErrorKind::ClosedEarly,
         };
-        Self { error: UpstreamError::caused_by(kind, source), unsent, reused }
+        Self {
+            error: UpstreamError::caused_by(kind, source),
+            unsent,
+            reused,
+        }
     }
 
     /// Whether the request can be sent again without doing anything twice.
@@ -209,7 +228,10 @@ fn with_body(request: Request<()>, body: &RequestBody) -> Request<RequestBody> {
 async fn overdue(body: &RequestBody, head: Duration, deadline: Instant) -> ErrorKind {
     let begun = Instant::now();
     loop {
-        let due = body.progress().map_or(begun, |progress| progress.max(begun)) + head;
+        let due = body
+            .progress()
+            .map_or(begun, |progress| progress.max(begun))
+            + head;
         let now = Instant::now();
         if now >= deadline {
             return ErrorKind::TotalTimeout;
@@ -240,7 +262,10 @@ fn receive(
             lease.condemn();
         }
     }
-    Ok((head, AnswerBody::new(incoming, lease, request.clone(), pause)))
+    Ok((
+        head,
+        AnswerBody::new(incoming, lease, request.clone(), pause),
+    ))
 }
 
 enum Framing {
@@ -257,7 +282,11 @@ fn framing(headers: &HeaderMap) -> Result<Framing, UpstreamError> {
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         return Err(malformed("its Transfer-Encoding is not `chunked` alone"));
     }
-    Ok(if headers.contains_key(CONTENT_LENGTH) { Framing::Doubled } else { Framing::Plain })
+    Ok(if headers.contains_key(CONTENT_LENGTH) {
+        Framing::Doubled
+    } else {
+        Framing::Plain
+    })
 }
 
 fn malformed(why: &'static str) -> UpstreamError {

@@ -80,12 +80,14 @@ async fn resolve(upstream: &Upstream) -> Result<Vec<SocketAddr>, UpstreamError> 
     if let Some(addresses) = upstream.names.recall(Instant::now()) {
         return Ok(addresses);
     }
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| {
-        UpstreamError::caused_by(
-            ErrorKind::DnsFailed,
-            io::Error::new(error.kind(), format!("{host}: {error}")),
-        )
-    })?;
+    let found = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|error| {
+            UpstreamError::caused_by(
+                ErrorKind::DnsFailed,
+                io::Error::new(error.kind(), format!("{host}: {error}")),
+            )
+        })?;
     let addresses: Vec<_> = found.collect();
     upstream.names.remember(&addresses, Instant::now());
     Ok(addresses)
@@ -99,13 +101,17 @@ where
     let failed = |error| UpstreamError::caused_by(ErrorKind::ConnectFailed, error);
     let handshake = upstream.http.handshake(TokioIo::new(stream)).await;
     let (sender, connection) = handshake.map_err(failed)?;
-    Ok(Connected { sender, driver: Box::pin(connection) })
+    Ok(Connected {
+        sender,
+        driver: Box::pin(connection),
+    })
 }
 
 /// hyper's settings for connections to an app.
 pub(super) fn http(max_head: usize, max_headers: usize) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.max_header_size(max_head).max_buf_size(max_head.max(64 * 1024));
+    http.max_header_size(max_head)
+        .max_buf_size(max_head.max(64 * 1024));
     if max_headers != 100 {
         // hyper keeps up to 100 fields on the stack and allocates for any other number.
         http.max_headers(max_headers);

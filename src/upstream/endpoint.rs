@@ -64,9 +64,13 @@ pub(super) fn tls(
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let client = if settings.insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
     } else {
-        let roots = Arc::new(roots(settings.ca.as_deref().map(|ca| folder.join(ca)).as_deref())?);
+        let roots = Arc::new(roots(
+            settings.ca.as_deref().map(|ca| folder.join(ca)).as_deref(),
+        )?);
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
             .build()
             .map_err(|error| error.to_string())?;
@@ -74,7 +78,10 @@ pub(super) fn tls(
     };
     let mut client = client.with_no_client_auth();
     client.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Tls { connector: TlsConnector::from(Arc::new(client)), server_name })
+    Ok(Tls {
+        connector: TlsConnector::from(Arc::new(client)),
+        server_name,
+    })
 }
 
 /// The authorities that are trusted: those of the file, or the built-in ones.

@@ -41,14 +41,22 @@ pub enum ErrorKind {
 
 impl UpstreamError {
     pub(super) fn new(kind: ErrorKind) -> Self {
-        Self { kind, source: None, attempts: 0 }
+        Self {
+            kind,
+            source: None,
+            attempts: 0,
+        }
     }
 
     pub(super) fn caused_by(
         kind: ErrorKind,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { kind, source: Some(source.into()), attempts: 0 }
+        Self {
+            kind,
+            source: Some(source.into()),
+            attempts: 0,
+        }
     }
 
     pub(super) fn after(mut self, attempts: u32) -> Self {

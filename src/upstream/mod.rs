@@ -96,11 +96,16 @@ impl Upstream {
             ),
             config::Scheme::Http => None,
             config::Scheme::Unix => {
-                return Err(format!("upstream `{name}`: Unix sockets are not supported yet"));
+                return Err(format!(
+                    "upstream `{name}`: Unix sockets are not supported yet"
+                ));
             }
         };
         if tls.is_some() && settings.tls.insecure {
-            tracing::warn!(upstream = name, "certificates of this upstream are NOT verified");
+            tracing::warn!(
+                upstream = name,
+                "certificates of this upstream are NOT verified"
+            );
         }
         Ok(Self {
             name: name.into(),

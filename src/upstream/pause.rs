@@ -23,7 +23,10 @@ struct Waiting {
 
 impl Pause {
     pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, waiting: None }
+        Self {
+            limit,
+            waiting: None,
+        }
     }
 
     /// The longest pause.
@@ -43,7 +46,10 @@ impl Pause {
         let limit = self.limit;
         let waiting = self.waiting.get_or_insert_with(|| {
             let since = Instant::now();
-            Waiting { since, timer: Box::pin(sleep_until(since + limit)) }
+            Waiting {
+                since,
+                timer: Box::pin(sleep_until(since + limit)),
+            }
         });
         while waiting.timer.as_mut().poll(cx).is_ready() {
             let due = waiting.since + limit;

@@ -136,7 +136,12 @@ impl Pool {
             drop(permit);
         });
         let driver = task.abort_handle();
-        let connection = Connection { number, sender, idle_since: Instant::now(), driver };
+        let connection = Connection {
+            number,
+            sender,
+            idle_since: Instant::now(),
+            driver,
+        };
         Ok(self.lease(connection, false))
     }
 
@@ -146,7 +151,10 @@ impl Pool {
         let mut ticket = capacity.queue(self.0.worker).ok_or_else(overloaded)?;
         let (sender, handed) = oneshot::channel();
         self.0.waiting.borrow_mut().insert(ticket.number, sender);
-        let place = Place { pool: self, ticket: ticket.number };
+        let place = Place {
+            pool: self,
+            ticket: ticket.number,
+        };
         // Only one of the two comes; the other's sender is dropped, which is no answer.
         let permit = tokio::select! {
             Ok(permit) = &mut ticket.grant => permit,
@@ -158,7 +166,12 @@ impl Pool {
     }
 
     fn lease(&self, connection: Connection, reused: bool) -> Lease {
-        Lease { connection, pool: self.clone(), reused, usable: true }
+        Lease {
+            connection,
+            pool: self.clone(),
+            reused,
+            usable: true,
+        }
     }
 
     /// Takes a connection back: for one that waits, or to be idle.
@@ -168,7 +181,9 @@ impl Pool {
             Next::Other => return drop(connection),
             Next::Own(ticket) => {
                 let waiting = self.0.waiting.borrow_mut().remove(&ticket);
-                let Some(waiting) = waiting else { return drop(connection) };
+                let Some(waiting) = waiting else {
+                    return drop(connection);
+                };
                 match waiting.send(connection) {
                     Ok(()) => return,
                     Err(back) => connection = back,
@@ -191,7 +206,10 @@ impl Pool {
     /// Drops a connection that has ended.
     fn forget(&self, number: u64) {
         let mut idle = self.0.idle.borrow_mut();
-        if let Some(index) = idle.iter().position(|connection| connection.number == number) {
+        if let Some(index) = idle
+            .iter()
+            .position(|connection| connection.number == number)
+        {
             idle.remove(index);
             self.mark(&idle);
         }
@@ -226,9 +244,11 @@ async fn close_idle(pool: Weak<Shared>) {
         let upstream = Arc::clone(&shared.upstream);
         let worker = shared.worker;
         drop(shared);
-        let pause = (upstream.idle_timeout / 4)
-            .clamp(Duration::from_millis(50), Duration::from_secs(5));
-        let asked = timeout(pause, upstream.capacity.asked_to_close(worker)).await.is_ok();
+        let pause =
+            (upstream.idle_timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(5));
+        let asked = timeout(pause, upstream.capacity.asked_to_close(worker))
+            .await
+            .is_ok();
         let Some(shared) = pool.upgrade() else { return };
         if asked {
             Pool(shared).close_oldest();
@@ -263,7 +283,12 @@ impl Lease {
 
     /// Gives the connection back to its pool, at the end of an answer.
     pub(super) fn give_back(self) {
-        let Self { mut connection, pool, usable, .. } = self;
+        let Self {
+            mut connection,
+            pool,
+            usable,
+            ..
+        } = self;
         if !usable {
             return;
         }

@@ -14,7 +14,12 @@ const APP: &str = "[upstreams.app]\nendpoints = [\"http://127.0.0.1:3000\"]\n";
 
 fn read(text: &str) -> Result<Loaded, Report> {
     let environment = |name: &str| (name == "PORT").then(|| "3000".to_owned());
-    parse_in((text, "pardon.toml"), Path::new("/nowhere"), &Flags::default(), &environment)
+    parse_in(
+        (text, "pardon.toml"),
+        Path::new("/nowhere"),
+        &Flags::default(),
+        &environment,
+    )
 }
 
 fn loaded(text: &str) -> Config {

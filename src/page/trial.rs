@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::book::{Book, Sheet, tera_problems};
 use super::folder::{Folder, Serves};
 use super::markup::{Fault, Markup, PROBE};
-use super::values::{MAX_HOST, MAX_PATH};
+use super::values::{MAX_HOST, MAX_PATH, Values};
 use super::{Format, Notice, PageContext, PageProblem, Pages};
 
 /// How long the trial of all templates may take; they are the operator's, yet a slip must not keep the process from starting or ending.
@@ -88,10 +88,12 @@ const HOSTILE: &str = concat!(
     "\",\"pardon-probe\":\"1\\\",\"pardon-probe\":\"1\\u0022 {{ 7*7 }}{% if %}{# \0\u{8}\u{1b}\r\n",
     "\u{85}\u{2028}\u{202e}\u{2066}\u{fffe}"
 );
+/// The same without the ends of elements before it, which would swallow the rest where only `<` was let through.
+const ENTERING: &str = "/<pardon-probe pardon-probe=1 > pardon-probe=1 ><pardon-probe/>";
 static LONGEST_PATH: LazyLock<String> = LazyLock::new(|| "/<'\"&".repeat(MAX_PATH));
 static LONGEST_HOST: LazyLock<String> = LazyLock::new(|| "host.".repeat(MAX_HOST));
 
-fn samples() -> [Sample; 5] {
+fn samples() -> [Sample; 6] {
     let plain = |method, retry_after| Sample {
         request_id: "7Q3K-0ZD8-MX4T-9A2C",
         host: "shop.example.com",
@@ -111,6 +113,7 @@ fn samples() -> [Sample; 5] {
         plain(Method::POST, Some(120)),
         odd("", "", ""),
         odd(HOSTILE, HOSTILE, HOSTILE),
+        odd(ENTERING, ENTERING, ENTERING),
         odd("_", &LONGEST_HOST, &LONGEST_PATH),
     ]
 }
@@ -200,10 +203,10 @@ impl<'a> Trial<'a> {
     fn render(&mut self, context: &PageContext<'_>) -> Result<(), Vec<PageProblem>> {
         let begun = Instant::now();
         for language in &self.pages.languages {
-            let values = self.pages.values(language, context);
+            let values = Values::new(context, &self.pages.brand, language);
             let page = self
                 .book
-                .try_render(self.sheet, &values)
+                .try_render(self.sheet, &values.context())
                 .map_err(|error| tera_problems(self.folder, &self.sheet.name, &error))?;
             let page = String::from_utf8_lossy(&page);
             self.length = self.length.max(page.len());

@@ -110,14 +110,11 @@ impl Pages {
         folder: &Path,
     ) -> Result<Self, Vec<PageProblem>> {
         let (brand, mut problems) = Brand::build(brand, folder);
-        let templates = match &pages.folder {
+        let (templates, unreadable) = match &pages.folder {
             Some(path) => Folder::read(&folder.join(path)),
-            None => Ok(Folder::default()),
+            None => (Folder::default(), Vec::new()),
         };
-        let templates = templates.unwrap_or_else(|found| {
-            problems.extend(found);
-            Folder::default()
-        });
+        problems.extend(unreadable);
         let english = Catalogue::english();
         let untried = Self {
             books: books(&templates, &mut problems),

@@ -20,6 +20,9 @@ use super::{Format, Notice, PageContext, PageProblem, Pages};
 const DEADLINE: Duration = Duration::from_secs(20);
 /// How long one page may take, far beyond what any sensible one needs.
 const SLOW: Duration = Duration::from_millis(500);
+/// Room for values that are longer than those of the trial.
+const SLACK: usize = 512;
+const USUAL_ID: &str = "7Q3K-0ZD8-MX4T-9A2C";
 const OWN_STATUSES: [u16; 22] = [
     500, 501, 502, 503, 504, 505, 506, 507, 508, 509, 510, 511, 599, 400, 404, 408, 413, 414, 421,
     429, 431, 499,
@@ -95,7 +98,7 @@ static LONGEST_HOST: LazyLock<String> = LazyLock::new(|| "host.".repeat(MAX_HOST
 
 fn samples() -> [Sample; 6] {
     let plain = |method, retry_after| Sample {
-        request_id: "7Q3K-0ZD8-MX4T-9A2C",
+        request_id: USUAL_ID,
         host: "shop.example.com",
         path: "/orders/17",
         method,
@@ -196,7 +199,7 @@ impl<'a> Trial<'a> {
         let policy = self.blocks.map(|blocks| blocks.policy());
         Ok(Tried {
             policy: policy.and_then(|policy| HeaderValue::try_from(policy).ok()),
-            length: self.length,
+            length: self.length + SLACK,
         })
     }
 
@@ -209,7 +212,9 @@ impl<'a> Trial<'a> {
                 .try_render(self.sheet, &values.context())
                 .map_err(|error| tera_problems(self.folder, &self.sheet.name, &error))?;
             let page = String::from_utf8_lossy(&page);
-            self.length = self.length.max(page.len());
+            if context.request_id == USUAL_ID {
+                self.length = self.length.max(page.len());
+            }
             self.check(&page, context)
                 .map_err(|problem| vec![problem])?;
         }
@@ -229,8 +234,7 @@ impl<'a> Trial<'a> {
             Format::Xml => self.check_xml(page),
             Format::Text | Format::Grpc => Ok(()),
         }?;
-        // A reference of a hostile sample is not shown as it is.
-        if context.request_id.starts_with('7') && !page.contains(context.request_id) {
+        if context.request_id == USUAL_ID && !page.contains(USUAL_ID) {
             return Err(self
                 .problem("its page does not show the reference")
                 .hint("put `{{ request_id }}` where a visitor can read it"));

@@ -395,6 +395,9 @@ fn measure() {
             );
         }
     }
+    let begun = Instant::now();
+    drop(built_in(&brand()));
+    eprintln!("build: {} us", begun.elapsed().as_micros());
     let negotiated = per_run(|| _ = branded.negotiate(&headers, None));
     headers.insert(
         "accept",

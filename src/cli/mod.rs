@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod explain;
 pub mod health;
+pub mod render;
 pub mod run;
 
 use std::io::Write;
@@ -33,6 +34,8 @@ pub enum Command {
     Demo(demo::Args),
     /// See [`check::Args`].
     Check(check::Args),
+    /// See [`render::Args`].
+    Render(render::Args),
     /// See [`explain::Args`].
     Explain(explain::Args),
     /// See [`config::Args`].
@@ -63,6 +66,7 @@ fn obey(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args, &|config| {
             gateway::snapshot(config, 1).err().unwrap_or_default()
         }),
+        Command::Render(args) => render::run(args, &mut std::io::stdout().lock()),
         Command::Explain(args) => explain::run(args),
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(*args, &mut Arguments::command()),

@@ -12,7 +12,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tera::{Context, ErrorKind, Tera};
 
 use super::folder::{BUILT_IN, Folder, Serves};
+use super::plan::{Filled, Plan, Plans};
 use super::sandbox::{self, Limited, MAX_NESTING, Nesting};
+use super::values::Values;
 use super::{Format, PageProblem, escape};
 
 const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
@@ -32,6 +34,10 @@ pub(super) struct Sheet {
     pub(super) headers: HeaderMap,
     /// How long its pages tend to be.
     pub(super) length: usize,
+    /// Whether its pages can be laid out in advance.
+    is_plain: bool,
+    /// By language.
+    plans: Vec<Plans>,
 }
 
 impl Book {
@@ -42,16 +48,17 @@ impl Book {
         if let Some((place, slip)) = sandbox::nesting_problem(&sources) {
             return Err(vec![nesting_problem(folder, place, &slip)]);
         }
-        let own = sources
-            .keys()
-            .filter_map(|name| Some((Serves::of(name)?, Sheet::new(name, format))))
-            .collect();
         sources.insert(&name, built_in(format));
+        let plain = sandbox::plain_templates(&sources);
+        let sheet = |name: &str| Sheet::new(name, format, plain.contains(name));
         Ok(Self {
             format,
             tera: parsed(format, &sources, folder)?,
-            own,
-            built_in: Sheet::new(&name, format),
+            own: sources
+                .keys()
+                .filter_map(|name| Some((Serves::of(name)?, sheet(name))))
+                .collect(),
+            built_in: sheet(&name),
         })
     }
 
@@ -78,10 +85,54 @@ impl Book {
     }
 
     /// A page for a status, with the template that made it; `None` if even the built-in one cannot.
-    pub(super) fn render(&self, status: u16, values: &Context) -> Option<(&Sheet, Vec<u8>)> {
+    /// `language` is the place of the page's language.
+    pub(super) fn render(
+        &self,
+        status: u16,
+        language: usize,
+        values: &Values<'_>,
+    ) -> Option<(&Sheet, Vec<u8>)> {
         [self.sheet(status), &self.built_in]
             .into_iter()
-            .find_map(|sheet| Some((sheet, self.try_render(sheet, values).ok()?)))
+            .find_map(|sheet| Some((sheet, self.make(sheet, language, values)?)))
+    }
+
+    fn make(&self, sheet: &Sheet, language: usize, values: &Values<'_>) -> Option<Vec<u8>> {
+        let plans = sheet.plans.get(language);
+        let plan = plans
+            .zip(values.filled())
+            .and_then(|(plans, filled)| plans.find(filled));
+        match plan {
+            Some(plan) => plan
+                .fill(values, escape::of(self.format), sheet.length)
+                .ok(),
+            None => self.try_render(sheet, &values.context()).ok(),
+        }
+    }
+
+    /// Lays out the pages of each template that allows it, for the language of `values` and what is there in them.
+    /// Languages come in their order.
+    pub(super) fn lay_out(&mut self, usual: &Values<'_>, with_retry: &Values<'_>) {
+        let plans: Vec<Plans> = self
+            .own
+            .values()
+            .chain([&self.built_in])
+            .map(|sheet| Plans {
+                usual: self.plan(sheet, usual, Filled::Usual),
+                with_retry: self.plan(sheet, with_retry, Filled::WithRetry),
+            })
+            .collect();
+        for (sheet, plans) in self.sheets_mut().zip(plans) {
+            sheet.plans.push(plans);
+        }
+    }
+
+    fn plan(&self, sheet: &Sheet, values: &Values<'_>, filled: Filled) -> Option<Plan> {
+        if !sheet.is_plain || values.filled() != Some(filled) {
+            return None;
+        }
+        let marked = self.try_render(sheet, &values.marked_context()).ok()?;
+        Plan::lay_out(&String::from_utf8(marked).ok()?)
     }
 
     /// A page from one template. A panic in the template engine counts as a failure of the template.
@@ -95,11 +146,13 @@ impl Book {
 }
 
 impl Sheet {
-    fn new(name: &str, format: Format) -> Self {
+    pub(super) fn new(name: &str, format: Format, is_plain: bool) -> Self {
         Self {
             name: name.into(),
             headers: headers(format),
             length: 0,
+            is_plain,
+            plans: Vec::new(),
         }
     }
 
@@ -110,7 +163,7 @@ impl Sheet {
 }
 
 /// The headers that every page of a format has.
-pub(super) fn headers(format: Format) -> HeaderMap {
+fn headers(format: Format) -> HeaderMap {
     [
         (CONTENT_TYPE, format.content_type()),
         (CONTENT_LENGTH, HeaderValue::from_static("0")),
@@ -231,7 +284,7 @@ fn engine(format: Format) -> Tera {
     tera
 }
 
-fn built_in(format: Format) -> &'static str {
+pub(super) fn built_in(format: Format) -> &'static str {
     match format {
         Format::Html => include_str!("../../templates/error.html.tera"),
         Format::Json => include_str!("../../templates/error.json.tera"),

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use tera::{Map, Value};
 
 use super::color::{Color, DARK_PAGE, LIGHT_PAGE};
 use super::{PageProblem, escape};
 use crate::config;
 
-const MAX_LOGO: u64 = 8 * 1024;
+/// With this logo the built-in page stays under 14 KB.
+const MAX_LOGO: u64 = 7 * 1024;
 const PLACEHOLDER: &str = "{request_id}";
 /// What may stand in any part of a URL as it is (RFC 3986, unreserved).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -35,7 +36,7 @@ pub(super) struct Brand {
 }
 
 /// The support link, cut where the reference goes.
-struct SupportUrl(Vec<String>);
+pub(super) struct SupportUrl(Vec<String>);
 
 impl Brand {
     /// Checks the section and reads the logo; a relative path starts at `folder`. Without what is wrong with it, if anything.
@@ -83,12 +84,9 @@ impl Brand {
         Value::from(map)
     }
 
-    /// The support link for this reference; empty where there is none.
-    pub(super) fn support_url(&self, request_id: &str) -> Value {
-        match &self.support {
-            Some(url) => escape::value(&url.filled(request_id)),
-            None => Value::safe_string(""),
-        }
+    /// The support link, where there is one.
+    pub(super) fn support(&self) -> Option<&SupportUrl> {
+        self.support.as_ref()
     }
 
     /// Whether a page shows a way to reach support.
@@ -102,15 +100,27 @@ impl SupportUrl {
         (!url.is_empty()).then(|| Self(url.split(PLACEHOLDER).map(str::to_owned).collect()))
     }
 
-    fn filled(&self, request_id: &str) -> String {
-        let reference = percent_encoded(request_id);
-        self.0.join(&reference)
+    /// With a reference in its place.
+    pub(super) fn filled(&self, request_id: &str) -> String {
+        let mut url = String::with_capacity(128);
+        for (place, part) in self.0.iter().enumerate() {
+            if place > 0 {
+                url.extend(encoding(request_id));
+            }
+            url.push_str(part);
+        }
+        url
     }
+}
+
+/// `text` as one part of a URL, in pieces.
+pub(super) fn encoding(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, UNRESERVED)
 }
 
 /// `text` as one part of a URL.
 pub(super) fn percent_encoded(text: &str) -> String {
-    utf8_percent_encode(text, UNRESERVED).to_string()
+    encoding(text).to_string()
 }
 
 fn brand_map(name: Option<&str>, color: &str, logo: &str) -> Map {
@@ -263,11 +273,11 @@ mod tests {
         };
         let (brand, _) = Brand::build(&section, Path::new("."));
         assert_eq!(
-            brand.support_url("A&B/<ü").to_string(),
+            brand.support().unwrap().filled("A&B/<ü"),
             "https://example.com/?a=A%26B%2F%3C%C3%BC&b=A%26B%2F%3C%C3%BC"
         );
         assert_eq!(
-            brand.support_url("").to_string(),
+            brand.support().unwrap().filled(""),
             "https://example.com/?a=&b="
         );
     }

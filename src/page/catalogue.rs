@@ -10,6 +10,7 @@ use http::{HeaderValue, Method};
 use serde::Deserialize;
 use tera::{Map, Value};
 
+use super::brand::percent_encoded;
 use super::{Notice, escape};
 
 static ENGLISH: LazyLock<Arc<Catalogue>> = LazyLock::new(|| {
@@ -30,6 +31,8 @@ pub(super) struct Catalogue {
     pub(super) language_value: Value,
     pub(super) direction: Value,
     pub(super) labels: Value,
+    /// What a mail about a reference is about, percent-encoded.
+    pub(super) subject: String,
     entries: BTreeMap<(Notice, u16), Entry>,
 }
 
@@ -84,6 +87,7 @@ impl Catalogue {
             language: source.language.into(),
             direction: escape::value(source.direction.name()),
             labels: labels(source.labels),
+            subject: percent_encoded(&source.subject),
             entries,
         })
     }
@@ -129,6 +133,7 @@ struct Source {
     language: String,
     direction: Direction,
     labels: BTreeMap<String, String>,
+    subject: String,
     contact: ContactTexts,
     work: WorkTexts,
     notices: BTreeMap<String, BTreeMap<String, Text>>,

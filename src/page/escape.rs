@@ -95,9 +95,14 @@ fn json(input: &str, output: &mut dyn Write) -> io::Result<()> {
 fn shown(character: char) -> Fate {
     match character {
         '\t' | '\n' => Fate::Keep,
-        '\0'..='\x1f' | '\x7f'..='\u{9f}' => Fate::Drop,
-        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => Fate::Drop,
-        '\u{fdd0}'..='\u{fdef}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' => Fate::Drop,
+        '\0'..='\x1f'
+        | '\x7f'..='\u{9f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{fdd0}'..='\u{fdef}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{fffe}'
+        | '\u{ffff}' => Fate::Drop,
         _ => Fate::Keep,
     }
 }

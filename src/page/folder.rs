@@ -34,19 +34,15 @@ pub(super) enum Serves {
 
 impl Folder {
     /// Reads all templates of a folder and those below. What begins with a dot is left alone (Kubernetes keeps its
-    /// copies of a mounted folder there), and so is what is no template.
-    pub(super) fn read(path: &Path) -> Result<Self, Vec<PageProblem>> {
+    /// copies of a mounted folder there), and so is what is no template. Without what cannot be read, if anything.
+    pub(super) fn read(path: &Path) -> (Self, Vec<PageProblem>) {
         let mut folder = Self {
             path: path.to_owned(),
             sources: BTreeMap::new(),
         };
         let mut problems = Vec::new();
         folder.read_below(path, "", &mut problems);
-        if problems.is_empty() {
-            Ok(folder)
-        } else {
-            Err(problems)
-        }
+        (folder, problems)
     }
 
     /// The templates of one format.

@@ -16,6 +16,7 @@ mod grpc;
 mod markup;
 mod negotiate;
 mod notice;
+mod plan;
 mod problem;
 mod sandbox;
 mod trial;
@@ -38,6 +39,7 @@ use book::{Book, Sheet};
 use brand::Brand;
 use catalogue::Catalogue;
 use folder::Folder;
+use values::Values;
 
 /// What a visitor may see of a failure.
 #[derive(Clone, Copy, Debug)]
@@ -108,14 +110,11 @@ impl Pages {
         folder: &Path,
     ) -> Result<Self, Vec<PageProblem>> {
         let (brand, mut problems) = Brand::build(brand, folder);
-        let templates = match &pages.folder {
+        let (templates, unreadable) = match &pages.folder {
             Some(path) => Folder::read(&folder.join(path)),
-            None => Ok(Folder::default()),
+            None => (Folder::default(), Vec::new()),
         };
-        let templates = templates.unwrap_or_else(|found| {
-            problems.extend(found);
-            Folder::default()
-        });
+        problems.extend(unreadable);
         let english = Catalogue::english();
         let untried = Self {
             books: books(&templates, &mut problems),
@@ -166,15 +165,11 @@ impl Pages {
         let Some(book) = self.books.iter().find(|book| book.format == wanted.format) else {
             return grpc::page(context, language);
         };
-        let values = self.values(language, context);
-        match book.render(context.status.as_u16(), &values) {
+        let values = Values::new(context, &self.brand, language);
+        match book.render(context.status.as_u16(), wanted.language, &values) {
             Some((sheet, body)) => page(sheet, book.format, language, context, body),
             None => last_resort(language, context),
         }
-    }
-
-    fn values(&self, language: &Catalogue, context: &PageContext<'_>) -> tera::Context {
-        values::of(context, &self.brand, language)
     }
 
     fn language(&self, wanted: &Wanted) -> &Catalogue {
@@ -194,7 +189,32 @@ impl Pages {
                 }
             }
         }
+        pages.lay_out();
         Ok(pages)
+    }
+
+    fn lay_out(&mut self) {
+        let usual = PageContext {
+            status: StatusCode::BAD_GATEWAY,
+            notice: Notice::AppFailed,
+            request_id: "0",
+            time: Timestamp::UNIX_EPOCH,
+            host: "host",
+            path: "/",
+            method: &Method::GET,
+            retry_after: None,
+        };
+        let with_retry = PageContext {
+            retry_after: Some(1),
+            ..usual
+        };
+        for language in &self.languages {
+            let [usual, with_retry] =
+                [&usual, &with_retry].map(|context| Values::new(context, &self.brand, language));
+            for book in &mut self.books {
+                book.lay_out(&usual, &with_retry);
+            }
+        }
     }
 }
 
@@ -241,11 +261,7 @@ fn last_resort(language: &Catalogue, context: &PageContext<'_>) -> Page {
         let _ = escape::of(Format::Text)(context.request_id, &mut body);
         body.push(b'\n');
     }
-    let sheet = Sheet {
-        name: Arc::from("none"),
-        headers: book::headers(Format::Text),
-        length: 0,
-    };
+    let sheet = Sheet::new("none", Format::Text, false);
     page(&sheet, Format::Text, language, context, body)
 }
 

@@ -214,13 +214,11 @@ fn fit(media: &[u8], format: Format) -> Fit {
     if media == b"*/*" {
         return Fit::Anything;
     }
-    let groups: &[&[u8]] = match format {
-        Format::Html => &[b"text/*"],
-        Format::Json | Format::Xml => &[b"application/*"],
-        Format::Text => &[b"text/*"],
-        Format::Grpc => &[],
+    let group: &[u8] = match format {
+        Format::Html | Format::Text => b"text/*",
+        Format::Json | Format::Xml | Format::Grpc => b"application/*",
     };
-    if groups.iter().any(|group| media.eq_ignore_ascii_case(group)) {
+    if media.eq_ignore_ascii_case(group) {
         Fit::Type
     } else if format_of(media) == Some(format) {
         Fit::Exact
@@ -284,6 +282,7 @@ mod tests {
 
     const CHROME: &str =
         "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
+    const ANYTHING: (&str, &str) = ("accept", "*/*");
     const MOZILLA: &str = "Mozilla/5.0 (X11; Linux x86_64)";
 
     #[test]
@@ -344,70 +343,76 @@ mod tests {
         }
     }
 
+    type Case = (
+        &'static [(&'static str, &'static str)],
+        Option<&'static str>,
+        Format,
+    );
+
+    const IMPLIED: [Case; 18] = [
+        (&[], None, Format::Text),
+        (&[ANYTHING], None, Format::Text),
+        (&[("user-agent", "curl/8")], None, Format::Text),
+        (&[("user-agent", MOZILLA)], None, Format::Html),
+        (&[ANYTHING, ("user-agent", MOZILLA)], None, Format::Html),
+        (&[ANYTHING], Some("application/json"), Format::Json),
+        (
+            &[ANYTHING, ("user-agent", MOZILLA)],
+            Some("application/json; charset=utf-8"),
+            Format::Json,
+        ),
+        (&[ANYTHING], Some("text/html;charset=utf-8"), Format::Html),
+        (&[ANYTHING], Some("text/xml"), Format::Xml),
+        (&[ANYTHING], Some("application/octet-stream"), Format::Text),
+        (
+            &[ANYTHING, ("sec-fetch-dest", "document")],
+            Some("application/json"),
+            Format::Html,
+        ),
+        (
+            &[ANYTHING, ("sec-fetch-dest", "iframe")],
+            None,
+            Format::Html,
+        ),
+        (
+            &[ANYTHING, ("sec-fetch-dest", "empty")],
+            Some("application/json"),
+            Format::Json,
+        ),
+        (
+            &[
+                ANYTHING,
+                ("sec-fetch-dest", "empty"),
+                ("user-agent", MOZILLA),
+            ],
+            None,
+            Format::Html,
+        ),
+        (
+            &[("accept", "image/png")],
+            Some("application/json"),
+            Format::Json,
+        ),
+        (
+            &[("accept", "*/*, text/html;q=0"), ("user-agent", MOZILLA)],
+            None,
+            Format::Text,
+        ),
+        (
+            &[("accept", "*/*, application/json;q=0.5")],
+            Some("application/json"),
+            Format::Text,
+        ),
+        (
+            &[ANYTHING, ("content-type", "application/grpc+proto")],
+            None,
+            Format::Grpc,
+        ),
+    ];
+
     #[test]
     fn where_accept_says_nothing_other_signs_do() {
-        let anything = ("accept", "*/*");
-        let cases: [(&[(&'static str, &str)], Option<&'static str>, Format); 18] = [
-            (&[], None, Format::Text),
-            (&[anything], None, Format::Text),
-            (&[("user-agent", "curl/8")], None, Format::Text),
-            (&[("user-agent", MOZILLA)], None, Format::Html),
-            (&[anything, ("user-agent", MOZILLA)], None, Format::Html),
-            (&[anything], Some("application/json"), Format::Json),
-            (
-                &[anything, ("user-agent", MOZILLA)],
-                Some("application/json; charset=utf-8"),
-                Format::Json,
-            ),
-            (&[anything], Some("text/html;charset=utf-8"), Format::Html),
-            (&[anything], Some("text/xml"), Format::Xml),
-            (&[anything], Some("application/octet-stream"), Format::Text),
-            (
-                &[anything, ("sec-fetch-dest", "document")],
-                Some("application/json"),
-                Format::Html,
-            ),
-            (
-                &[anything, ("sec-fetch-dest", "iframe")],
-                None,
-                Format::Html,
-            ),
-            (
-                &[anything, ("sec-fetch-dest", "empty")],
-                Some("application/json"),
-                Format::Json,
-            ),
-            (
-                &[
-                    anything,
-                    ("sec-fetch-dest", "empty"),
-                    ("user-agent", MOZILLA),
-                ],
-                None,
-                Format::Html,
-            ),
-            (
-                &[("accept", "image/png")],
-                Some("application/json"),
-                Format::Json,
-            ),
-            (
-                &[("accept", "*/*, text/html;q=0"), ("user-agent", MOZILLA)],
-                None,
-                Format::Text,
-            ),
-            (
-                &[("accept", "*/*, application/json;q=0.5")],
-                Some("application/json"),
-                Format::Text,
-            ),
-            (
-                &[anything, ("content-type", "application/grpc+proto")],
-                None,
-                Format::Grpc,
-            ),
-        ];
-        for (pairs, replaced, expected) in cases {
+        for (pairs, replaced, expected) in IMPLIED {
             let replaced = replaced.map(HeaderValue::from_static);
             let found = format(&headers(pairs), replaced.as_ref());
             assert_eq!(found, expected, "{pairs:?} {replaced:?}");

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 
 use tera::{Kwargs, State, Tera, TeraResult, Value};
 
+use super::plan::Plan;
+
 /// The longest page.
 pub(super) const MAX_OUTPUT: usize = 256 * 1024;
 /// How deep loops may nest, those of included templates counted in.
@@ -50,6 +52,10 @@ pub(super) fn install(tera: &mut Tera) {
     tera.register_function("range", range);
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine hands the arguments over"
+)]
 fn range(arguments: Kwargs, _: &State<'_>) -> TeraResult<Vec<i64>> {
     let start = arguments.get::<i64>("start")?.unwrap_or(0);
     let end = arguments.must_get::<i64>("end")?;
@@ -78,10 +84,7 @@ pub(super) enum Nesting {
 
 /// The first template of a set that breaks the rules of nesting.
 pub(super) fn nesting_problem<'a>(sources: &BTreeMap<&'a str, &str>) -> Option<(&'a str, Nesting)> {
-    let scans: BTreeMap<&str, Scan> = sources
-        .iter()
-        .map(|(name, source)| (*name, Scan::of(source)))
-        .collect();
+    let scans = scans(sources);
     sources.keys().find_map(|name| {
         let scan = scans.get(name)?;
         if scan.defines_component {
@@ -90,6 +93,36 @@ pub(super) fn nesting_problem<'a>(sources: &BTreeMap<&'a str, &str>) -> Option<(
         let depth = depth(name, &scans, &mut BTreeSet::new());
         (depth > MAX_NESTING).then_some((*name, Nesting::TooDeep))
     })
+}
+
+/// The templates of a set that do nothing but print values, ask whether they are there, and include others of the kind.
+pub(super) fn plain_templates<'a>(sources: &BTreeMap<&'a str, &str>) -> BTreeSet<&'a str> {
+    let scans = scans(sources);
+    let mut plain: BTreeSet<&str> = sources
+        .iter()
+        .filter(|(name, source)| {
+            Plan::suits(source) && scans.get(*name).is_some_and(|scan| scan.is_plain)
+        })
+        .map(|(name, _)| *name)
+        .collect();
+    loop {
+        let before = plain.len();
+        let known = plain.clone();
+        plain.retain(|name| {
+            let references = scans.get(name).map(|scan| scan.references.as_slice());
+            references.is_some_and(|all| all.iter().all(|(other, _)| known.contains(&**other)))
+        });
+        if plain.len() == before {
+            return plain;
+        }
+    }
+}
+
+fn scans<'a>(sources: &BTreeMap<&'a str, &str>) -> BTreeMap<&'a str, Scan> {
+    sources
+        .iter()
+        .map(|(name, source)| (*name, Scan::of(source)))
+        .collect()
 }
 
 /// The deepest nesting in a template, with what it includes and what it extends.
@@ -114,17 +147,22 @@ fn depth<'a>(
 }
 
 /// What a template does, as far as its nesting depends on it.
-#[derive(Default)]
 struct Scan {
     depth: usize,
     /// Templates that it includes or extends, and how many loops may lie around them.
     references: Vec<(String, usize)>,
     defines_component: bool,
+    is_plain: bool,
 }
 
 impl Scan {
     fn of(source: &str) -> Self {
-        let mut scan = Self::default();
+        let mut scan = Self {
+            depth: 0,
+            references: Vec::new(),
+            defines_component: false,
+            is_plain: true,
+        };
         let mut open = 0_usize;
         for tag in tags(source) {
             scan.take(&tag, &mut open);
@@ -160,6 +198,7 @@ impl Scan {
         }
         let comprehensions = words.filter(|word| *word == "for").count();
         self.depth = self.depth.max(*open + comprehensions);
+        self.is_plain &= tag.is_plain(verb);
     }
 }
 
@@ -168,6 +207,26 @@ struct Tag<'a> {
     /// `{% %}`, not `{{ }}`
     is_statement: bool,
     inside: &'a str,
+}
+
+impl Tag<'_> {
+    /// Whether the tag only prints a value, or asks whether values are there.
+    fn is_plain(&self, verb: &str) -> bool {
+        let code = self.inside.trim_matches(['-', ' ', '\n', '\t', '\r']);
+        let names = |text: &str| {
+            text.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_.".contains(c))
+        };
+        match verb {
+            "" => !self.is_statement && names(code) && code != "__tera_context",
+            "if" | "elif" => {
+                let mut words = code.split_ascii_whitespace();
+                words.all(|word| names(word) && !matches!(word, "is" | "in"))
+            }
+            "else" | "endif" | "include" => true,
+            _ => false,
+        }
+    }
 }
 
 /// The statements and expressions of a template, without comments and raw blocks.
@@ -292,6 +351,40 @@ mod tests {
         );
         let component = BTreeMap::from([("c", "{% component A() %}{% endcomponent A %}")]);
         assert_eq!(nesting_problem(&component), Some(("c", Nesting::Component)));
+    }
+
+    #[test]
+    fn plain_templates_are_known() {
+        let cases = [
+            (
+                "<p>{{ path }}{{- brand.name -}}{% if host and not path %}a{% elif x or y %}b{% else %}{% endif %}",
+                true,
+            ),
+            ("{# {{ path | upper }} #}", true),
+            ("{% raw %}{{ path | upper }}{% endraw %}", true),
+            ("{{ path | upper }}", false),
+            ("{{ path == host }}", false),
+            ("{{ path[0] }}", false),
+            ("{{ \"a\" }}", false),
+            ("{% if status == 502 %}{% endif %}", false),
+            ("{% if path is defined %}{% endif %}", false),
+            ("{% if path in host %}{% endif %}", false),
+            ("{% if path | length %}{% endif %}", false),
+            ("{% for c in path %}{% endfor %}", false),
+            ("{% set a = path %}", false),
+            ("{% include \"other\" %}", true),
+            ("{% include \"fancy\" %}", false),
+            ("{% extends \"other\" %}", false),
+            ("\u{e0f0}", false),
+        ];
+        for (source, expected) in cases {
+            let set = BTreeMap::from([
+                ("it", source),
+                ("other", "{{ a }}"),
+                ("fancy", "{{ a | upper }}"),
+            ]);
+            assert_eq!(plain_templates(&set).contains("it"), expected, "{source}");
+        }
     }
 
     #[test]

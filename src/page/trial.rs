@@ -13,13 +13,16 @@ use jiff::Timestamp;
 use super::book::{Book, Sheet, tera_problems};
 use super::folder::{Folder, Serves};
 use super::markup::{Fault, Markup, PROBE};
-use super::values::{MAX_HOST, MAX_PATH};
+use super::values::{MAX_HOST, MAX_PATH, Values};
 use super::{Format, Notice, PageContext, PageProblem, Pages};
 
 /// How long the trial of all templates may take; they are the operator's, yet a slip must not keep the process from starting or ending.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// How long one page may take, far beyond what any sensible one needs.
 const SLOW: Duration = Duration::from_millis(500);
+/// Room for values that are longer than those of the trial.
+const SLACK: usize = 512;
+const USUAL_ID: &str = "7Q3K-0ZD8-MX4T-9A2C";
 const OWN_STATUSES: [u16; 22] = [
     500, 501, 502, 503, 504, 505, 506, 507, 508, 509, 510, 511, 599, 400, 404, 408, 413, 414, 421,
     429, 431, 499,
@@ -88,12 +91,14 @@ const HOSTILE: &str = concat!(
     "\",\"pardon-probe\":\"1\\\",\"pardon-probe\":\"1\\u0022 {{ 7*7 }}{% if %}{# \0\u{8}\u{1b}\r\n",
     "\u{85}\u{2028}\u{202e}\u{2066}\u{fffe}"
 );
+/// The same without the ends of elements before it, which would swallow the rest where only `<` was let through.
+const ENTERING: &str = "/<pardon-probe pardon-probe=1 > pardon-probe=1 ><pardon-probe/>";
 static LONGEST_PATH: LazyLock<String> = LazyLock::new(|| "/<'\"&".repeat(MAX_PATH));
 static LONGEST_HOST: LazyLock<String> = LazyLock::new(|| "host.".repeat(MAX_HOST));
 
-fn samples() -> [Sample; 5] {
+fn samples() -> [Sample; 6] {
     let plain = |method, retry_after| Sample {
-        request_id: "7Q3K-0ZD8-MX4T-9A2C",
+        request_id: USUAL_ID,
         host: "shop.example.com",
         path: "/orders/17",
         method,
@@ -111,6 +116,7 @@ fn samples() -> [Sample; 5] {
         plain(Method::POST, Some(120)),
         odd("", "", ""),
         odd(HOSTILE, HOSTILE, HOSTILE),
+        odd(ENTERING, ENTERING, ENTERING),
         odd("_", &LONGEST_HOST, &LONGEST_PATH),
     ]
 }
@@ -193,20 +199,22 @@ impl<'a> Trial<'a> {
         let policy = self.blocks.map(|blocks| blocks.policy());
         Ok(Tried {
             policy: policy.and_then(|policy| HeaderValue::try_from(policy).ok()),
-            length: self.length,
+            length: self.length + SLACK,
         })
     }
 
     fn render(&mut self, context: &PageContext<'_>) -> Result<(), Vec<PageProblem>> {
         let begun = Instant::now();
         for language in &self.pages.languages {
-            let values = self.pages.values(language, context);
+            let values = Values::new(context, &self.pages.brand, language);
             let page = self
                 .book
-                .try_render(self.sheet, &values)
+                .try_render(self.sheet, &values.context())
                 .map_err(|error| tera_problems(self.folder, &self.sheet.name, &error))?;
             let page = String::from_utf8_lossy(&page);
-            self.length = self.length.max(page.len());
+            if context.request_id == USUAL_ID {
+                self.length = self.length.max(page.len());
+            }
             self.check(&page, context)
                 .map_err(|problem| vec![problem])?;
         }
@@ -226,8 +234,7 @@ impl<'a> Trial<'a> {
             Format::Xml => self.check_xml(page),
             Format::Text | Format::Grpc => Ok(()),
         }?;
-        // A reference of a hostile sample is not shown as it is.
-        if context.request_id.starts_with('7') && !page.contains(context.request_id) {
+        if context.request_id == USUAL_ID && !page.contains(USUAL_ID) {
             return Err(self
                 .problem("its page does not show the reference")
                 .hint("put `{{ request_id }}` where a visitor can read it"));

@@ -1,3 +1,7 @@
+//! Pages of the built-in templates, in every format, for every status and notice.
+
+mod own_templates;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -192,6 +196,45 @@ fn no_value_changes_the_structure_of_a_page() {
 }
 
 #[test]
+fn a_page_laid_out_in_advance_is_the_page_that_the_template_makes() {
+    let hostile = "/<b>\"'&\\\u{202e}\u{e0f0}\u{e100}";
+    for brand in [brand(), config::Brand::default()] {
+        let pages = built_in(&brand);
+        for (format, status, notice) in all_pages() {
+            for (path, retry_after) in [
+                ("/", None),
+                (hostile, Some(30)),
+                (hostile, Some(0)),
+                ("", None),
+            ] {
+                let context = PageContext {
+                    path,
+                    host: hostile,
+                    retry_after,
+                    ..context(status, notice)
+                };
+                let values = Values::new(&context, &pages.brand, &pages.english);
+                let book = pages
+                    .books
+                    .iter()
+                    .find(|book| book.format == format)
+                    .unwrap();
+                let expected = book.try_render(&book.built_in, &values.context()).unwrap();
+                let page = pages.render(&wanted(format), &context);
+                assert_eq!(text(&page), str::from_utf8(&expected).unwrap());
+            }
+        }
+    }
+    let pages = built_in(&brand());
+    for book in &pages.books {
+        assert_eq!(
+            sandbox::plain_templates(&[("it", book::built_in(book.format))].into()).len(),
+            1
+        );
+    }
+}
+
+#[test]
 fn every_page_forbids_what_it_should() {
     let pages = built_in(&brand());
     let head = |format| {
@@ -299,322 +342,31 @@ fn the_page_names_the_host_where_no_brand_is_given() {
     assert!(!text(&page).contains("<header>") && !text(&page).contains("<output"));
 }
 
-/// A folder that goes with its test.
-struct Templates(PathBuf);
-
-impl Templates {
-    fn new(name: &str, files: &[(&str, &str)]) -> Self {
-        let path = std::env::temp_dir().join(format!("pardon-pages-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        for (file, source) in files {
-            let file = path.join(file);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, source).unwrap();
-        }
-        Self(path)
-    }
-
-    fn build(&self) -> Result<Pages, Vec<PageProblem>> {
-        let section = config::Pages {
-            folder: Some("".into()),
-            ..config::Pages::default()
+#[test]
+fn a_page_with_the_largest_logo_fits_the_first_flight() {
+    let folder = std::env::temp_dir().join(format!("pardon-logo-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let build = |bytes: usize| {
+        fs::write(folder.join("logo.svg"), format!("{:bytes$}", "<svg/>")).unwrap();
+        let brand = config::Brand {
+            logo: Some("logo.svg".into()),
+            ..brand()
         };
-        Pages::build(&section, &brand(), &self.0)
-    }
-
-    fn problems(&self) -> Vec<String> {
-        let problems = self.build().err().unwrap_or_default();
-        let prefix = format!("{}/", self.0.display());
-        problems
-            .iter()
-            .map(|problem| problem.to_string().replace(&prefix, ""))
-            .collect()
-    }
-}
-
-impl Drop for Templates {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-#[test]
-fn own_templates_come_before_the_built_in_one() {
-    let folder = Templates::new(
-        "order",
-        &[
-            (
-                "502.html.tera",
-                "<p>own 502 {{ request_id }}{% include \"parts/foot.html.tera\" %}",
-            ),
-            (
-                "5xx.html.tera",
-                "<style>a{}</style><p>own 5xx {{ request_id }}",
-            ),
-            ("error.html.tera", "<p>own error {{ request_id }}"),
-            ("error.txt.tera", "own text {{ request_id }} {{ path }}"),
-            ("parts/foot.html.tera", "<hr>{{ path | safe }}"),
-            ("..data/502.html.tera", "{{ a copy of Kubernetes"),
-            ("README.md", "{{ no template"),
-        ],
-    );
-    let pages = built(folder.build());
-    for (format, status, template, start) in [
-        (Format::Html, 502, "502.html.tera", "<p>own 502 7Q3K"),
-        (
-            Format::Html,
-            503,
-            "5xx.html.tera",
-            "<style>a{}</style><p>own 5xx",
-        ),
-        (Format::Html, 404, "error.html.tera", "<p>own error"),
-        (Format::Json, 502, "pardon/error.json.tera", "{"),
-        (Format::Text, 502, "error.txt.tera", "own text"),
-    ] {
-        let page = pages.render(&wanted(format), &context(status, Notice::AppFailed));
-        assert_eq!(&*page.template, template);
-        assert!(text(&page).starts_with(start), "{}", text(&page));
-    }
-    let hostile = PageContext {
-        path: "/<b>",
-        ..context(502, Notice::AppFailed)
+        Pages::build(&config::Pages::default(), &brand, &folder)
     };
-    let page = pages.render(&wanted(Format::Html), &hostile);
-    assert!(text(&page).ends_with("<hr>/&lt;b&gt;"), "{}", text(&page));
-    let page = pages.render(&wanted(Format::Html), &context(503, Notice::AppFailed));
-    let policy = page.headers["content-security-policy"].to_str().unwrap();
-    assert!(
-        policy.ends_with(&format!("style-src '{}'", hash("a{}"))),
-        "{policy}"
-    );
+    let largest = built(build(7 * 1024));
+    let refused = build(7 * 1024 + 1).err().unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    let page = largest.render(&wanted(Format::Html), &context(502, Notice::AppFailed));
+    assert!(text(&page).contains("<img src=\"data:image/svg+xml;base64,"));
+    assert!(page.body.len() < 14 * 1024, "{}", page.body.len());
+    assert_eq!(refused.len(), 1);
 }
 
 #[test]
-fn a_template_that_would_fail_is_refused_with_its_place() {
-    let id = "{{ request_id }}";
-    let cases: [(&str, &str, String, &str); 25] = [
-        (
-            "syntax",
-            "502.html.tera",
-            format!("<p>{id}\n  {{% if %}}"),
-            "502.html.tera:2:9: ",
-        ),
-        (
-            "unknown",
-            "502.html.tera",
-            format!("{id}\n{{{{ pth }}}}"),
-            "502.html.tera:2:4: variable `pth` is not defined",
-        ),
-        (
-            "filter",
-            "502.html.tera",
-            format!("{id} {{{{ path | shout }}}}"),
-            "502.html.tera:1:28: unknown filter `shout`",
-        ),
-        (
-            "include",
-            "502.html.tera",
-            format!("{id}{{% include \"../x.html.tera\" %}}"),
-            "unknown template `../x.html.tera`",
-        ),
-        (
-            "extends",
-            "502.html.tera",
-            "{% extends \"/etc/passwd\" %}".to_owned(),
-            "502.html.tera: extends `/etc/passwd`, which is not there",
-        ),
-        (
-            "circle",
-            "502.html.tera",
-            format!("{id}{{% include \"502.html.tera\" %}}"),
-            "circular",
-        ),
-        (
-            "no-id",
-            "502.html.tera",
-            "<p>sorry".to_owned(),
-            "502.html.tera: its page does not show the reference",
-        ),
-        (
-            "unquoted",
-            "502.html.tera",
-            format!("{id}<a href={{{{ path }}}}>"),
-            "a value could change the structure",
-        ),
-        (
-            "in-script",
-            "502.html.tera",
-            format!("{id}<script>var p='{{{{ path }}}}'</script>"),
-            "styles or scripts differ",
-        ),
-        (
-            "in-style",
-            "502.html.tera",
-            format!("{id}<style>p::after{{content:'{{{{ request_id }}}}'}}</style>"),
-            "styles or scripts differ",
-        ),
-        (
-            "style-attr",
-            "502.html.tera",
-            format!("<p style='color:red'>{id}"),
-            "has a `style` attribute",
-        ),
-        (
-            "handler",
-            "502.html.tera",
-            format!("<p onclick='x()'>{id}"),
-            "has an `onclick` attribute",
-        ),
-        (
-            "outside",
-            "502.html.tera",
-            format!("<img src=https://cdn.example/x.png>{id}"),
-            "would fetch `https://cdn.example/x.png`",
-        ),
-        (
-            "form",
-            "502.html.tera",
-            format!("<form>{id}</form>"),
-            "has a form",
-        ),
-        (
-            "json",
-            "error.json.tera",
-            "{\"id\": \"{{ request_id }}\", \"retry\": {{ retry_after }}}".to_owned(),
-            "error.json.tera: its page is not JSON",
-        ),
-        (
-            "json-raw",
-            "error.json.tera",
-            "{\"id\": \"{{ request_id }}\", \"n\": {{ path }}}".to_owned(),
-            "its page is not JSON",
-        ),
-        (
-            "xml",
-            "error.xml.tera",
-            "<a>{{ request_id }}<b></a>".to_owned(),
-            "error.xml.tera: its page is not well-formed XML",
-        ),
-        (
-            "text",
-            "error.txt.tera",
-            "sorry".to_owned(),
-            "error.txt.tera: its page does not show the reference",
-        ),
-        (
-            "huge",
-            "502.txt.tera",
-            format!(
-                "{id}{{% for a in range(end=100) %}}{{% for b in range(end=100) %}}{}{{% endfor %}}{{% endfor %}}",
-                "x".repeat(30)
-            ),
-            "502.txt.tera: makes a page of more than 256 KiB",
-        ),
-        (
-            "deep",
-            "502.txt.tera",
-            format!(
-                "{id}{}{}",
-                "{% for a in range(end=9) %}".repeat(4),
-                "{% endfor %}".repeat(4)
-            ),
-            "502.txt.tera: loops nest more than 3 deep",
-        ),
-        (
-            "range",
-            "502.txt.tera",
-            format!("{id}{{{{ range(end=1000000) }}}}"),
-            "`range` counts at most to 100",
-        ),
-        (
-            "status",
-            "50x.html.tera",
-            id.to_owned(),
-            "50x.html.tera: a template for no status that has pages",
-        ),
-        (
-            "format",
-            "502.htm.tera",
-            id.to_owned(),
-            "502.htm.tera: a template of no known format",
-        ),
-        (
-            "reserved",
-            "pardon/error.html.tera",
-            id.to_owned(),
-            "the folder `pardon` is taken",
-        ),
-        (
-            "component",
-            "x.html.tera",
-            "{% component A() %}a{% endcomponent A %}".to_owned(),
-            "x.html.tera: components are not available here",
-        ),
-    ];
-    for (name, file, source, expected) in cases {
-        let problems = Templates::new(name, &[(file, &source)]).problems();
-        let said = problems.join("\n");
-        assert!(
-            said.to_lowercase().contains(&expected.to_lowercase()),
-            "{name}: {said}"
-        );
-        assert_eq!(problems.len(), 1, "{name}: {said}");
-    }
-}
-
-#[test]
-fn all_problems_are_found_at_once() {
-    let folder = Templates::new(
-        "several",
-        &[
-            ("502.html.tera", "{% if %}"),
-            ("503.html.tera", "{{ }}"),
-            ("error.json.tera", "{\"id\": \"{{ request_id }}\""),
-            ("50x.txt.tera", ""),
-        ],
-    );
-    let problems = folder.problems();
-    assert_eq!(
-        problems.len(),
-        1,
-        "unreadable files come first: {problems:#?}"
-    );
-    let _ = fs::remove_file(folder.0.join("50x.txt.tera"));
-    assert_eq!(folder.problems().len(), 3, "{:#?}", folder.problems());
-}
-
-#[test]
-fn a_loop_that_only_a_long_path_makes_slow_is_found() {
-    let nested = format!(
-        "{{{{ request_id }}}}{}{}",
-        "{% for a in path %}".repeat(3),
-        "{% endfor %}".repeat(3)
-    );
-    let said = Templates::new("slow", &[("502.txt.tera", &nested)])
-        .problems()
-        .join("\n");
-    assert!(
-        said.contains("takes too long") || said.contains("come to no end"),
-        "{said}"
-    );
-}
-
-#[test]
-fn a_template_that_fails_later_gives_way_to_the_built_in_one() {
-    let source =
-        "{{ request_id }}{% if path == \"/boom\" %}{{ throw(message=\"boom\") }}{% endif %}";
-    let pages = built(Templates::new("later", &[("502.txt.tera", source)]).build());
-    let boom = PageContext {
-        path: "/boom",
-        ..context(502, Notice::AppFailed)
-    };
-    let page = pages.render(&wanted(Format::Text), &boom);
-    assert_eq!(&*page.template, "pardon/error.txt.tera");
-    assert!(text(&page).contains(ID));
-    assert_eq!(
-        text(&last_resort(&pages.english, &boom)),
-        format!("Something went wrong. Please try again later.\n\nReference: {ID}\n")
-    );
+fn pages_are_shared_by_workers() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Pages>();
 }
 
 /// Prints times and sizes: `cargo test --release --lib page -- --ignored --nocapture`.
@@ -633,10 +385,19 @@ fn measure() {
             let context = context(502, Notice::AppFailed);
             let length = pages.render(&wanted(format), &context).body.len();
             let took = per_run(|| drop(pages.render(&wanted(format), &context)));
-            let values = per_run(|| drop(pages.values(&pages.english, &context)));
-            eprintln!("{name} {format:?}: {length} bytes, {took} ns, of which values {values} ns");
+            let odd = PageContext {
+                path: "",
+                ..context
+            };
+            let by_tera = per_run(|| drop(pages.render(&wanted(format), &odd)));
+            eprintln!(
+                "{name} {format:?}: {length} bytes, {took} ns, through the engine {by_tera} ns"
+            );
         }
     }
+    let begun = Instant::now();
+    drop(built_in(&brand()));
+    eprintln!("build: {} us", begun.elapsed().as_micros());
     let negotiated = per_run(|| _ = branded.negotiate(&headers, None));
     headers.insert(
         "accept",
@@ -656,4 +417,55 @@ fn per_run(mut run: impl FnMut()) -> u128 {
         run();
     }
     begun.elapsed().as_nanos() / u128::from(RUNS)
+}
+
+/// Writes pages to look at: `PARDON_LOOK=folder cargo test --lib page::tests::look -- --ignored`.
+#[test]
+#[ignore = "for people to look at"]
+fn look() {
+    let folder = PathBuf::from(std::env::var("PARDON_LOOK").unwrap());
+    let logo = config::Brand {
+        logo: Some("logo.svg".into()),
+        color: Some("#ffd400".to_owned()),
+        ..brand()
+    };
+    let svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 40 40'><rect width='40' height='40' rx='10' fill='#ffd400'/><circle cx='20' cy='20' r='9' fill='#222'/></svg>";
+    fs::write(folder.join("logo.svg"), svg).unwrap();
+    let pages =
+        |brand: &config::Brand| built(Pages::build(&config::Pages::default(), brand, &folder));
+    let post = PageContext {
+        method: &Method::POST,
+        path: "/basket/checkout/payment/confirm",
+        ..context(504, Notice::AppTooSlow)
+    };
+    let busy = PageContext {
+        retry_after: Some(30),
+        ..context(503, Notice::Busy)
+    };
+    for (name, pages, context) in [
+        (
+            "branded",
+            pages(&brand()),
+            context(502, Notice::AppUnreachable),
+        ),
+        ("logo", pages(&logo), post),
+        (
+            "plain",
+            pages(&config::Brand::default()),
+            context(500, Notice::AppFailed),
+        ),
+        ("busy", pages(&brand()), busy),
+    ] {
+        for format in Format::TEMPLATED {
+            let file = folder.join(format!("{name}.{}", format.extension()));
+            let page = pages.render(&wanted(format), &context);
+            fs::write(file, &page.body).unwrap();
+            let head = format!("{:#?}", page.headers);
+            fs::write(
+                folder.join(format!("{name}.{}.head", format.extension())),
+                head,
+            )
+            .unwrap();
+        }
+    }
 }

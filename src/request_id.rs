@@ -111,11 +111,18 @@ impl RequestId {
 
     /// The ID of a moment (milliseconds since 2020) and the 32 bits that tell it from the others of that moment.
     fn assemble(millis: u64, tail: u32) -> Self {
-        let time = u128::from(millis & ((1 << TIME_BITS) - 1));
-        let bits = (time << 32) | u128::from(tail);
+        let time = millis & ((1 << TIME_BITS) - 1);
+        let tail = u64::from(tail);
+        // Nine symbols of the time and two bits, six of the remaining thirty.
+        let (high, low) = ((time << 2) | (tail >> 30), tail & ((1 << 30) - 1));
         let mut symbols = [0; SYMBOLS];
         for (index, symbol) in symbols.iter_mut().take(SYMBOLS - 1).enumerate() {
-            *symbol = u8::try_from((bits >> (70 - 5 * index)) & 31).unwrap_or(0);
+            let bits = if index < 9 {
+                high >> (40 - 5 * index)
+            } else {
+                low >> (70 - 5 * index)
+            };
+            *symbol = u8::try_from(bits & 31).unwrap_or(0);
         }
         let check = syndrome(&symbols);
         if let Some(last) = symbols.last_mut() {

@@ -37,7 +37,7 @@ pub struct Incident {
     /// The name of the route.
     #[serde(serialize_with = "shared_text")]
     pub route: Arc<str>,
-    /// The failure in one line that a person recognises; see [`super::summary`].
+    /// The failure in one line that a person recognises; see [`super::summary()`].
     pub summary: String,
     /// Equal for equal failures.
     pub fingerprint: Fingerprint,

@@ -124,11 +124,12 @@ impl Redactor {
         let value_at = opening + end + equals;
         let (kept, value) = text.split_at_checked(value_at).unwrap_or((text, ""));
         out.push_str(kept);
-        let Some(name) = self.listed(key.get(..end).unwrap_or_default()) else {
+        let key = key.get(..end).unwrap_or_default();
+        let Some(name) = self.listed(key).filter(|_| equals > 0) else {
             return value;
         };
         let end = value_end(value, equals > 1);
-        if equals > 0 && end > 0 {
+        if end > 0 {
             out.push_str(&mark(name));
         }
         value.get(end..).unwrap_or_default()
@@ -249,6 +250,8 @@ mod tests {
             ("/?token=s3%26s3&x=1", format!("/?token={r}&x=1")),
             ("/?a&token=s3&token=s4", format!("/?a&token={r}&token={r}")),
             ("/?token=&token", "/?token=&token".to_owned()),
+            ("/?token;x=1&y", "/?token;x=1&y".to_owned()),
+            ("/?q=token=s3&y", format!("/?q=token={r}&y")),
             ("/?tokens=1&atoken=2", "/?tokens=1&atoken=2".to_owned()),
             ("/?user[password]=s3", format!("/?user[password]={p}")),
             (

@@ -23,7 +23,19 @@ pub(super) fn json(out: &mut dyn Write, text: &str) -> fmt::Result {
 
 /// Bytes that begin a character which may have to be escaped.
 fn needs_json_look(byte: u8) -> bool {
-    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2)
+    const LOOK: [bool; 256] = look_table();
+    LOOK.get(usize::from(byte)).is_some_and(|look| *look)
+}
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn look_table() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = byte < 0x20 || matches!(byte, 0x22 | 0x5c | 0x7f | 0xc2 | 0xe2);
+        byte += 1;
+    }
+    table
 }
 
 fn json_letter(out: &mut dyn Write, letter: char) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! What the process tells its operator: log lines, the access log, counters, and the names they carry.
 //!
-//! Events of `tracing` become lines, JSON or for a terminal; lines wait in a [`backlog`] bounded in bytes, and a thread of its own writes
+//! Events of `tracing` become lines, JSON or for a terminal; lines wait in a backlog bounded in bytes, and a thread of its own writes
 //! them to stderr. No caller ever waits for the log's reader.
 
 mod access;

@@ -32,19 +32,6 @@ pub(super) struct Picker {
     last_counts: bool,
 }
 
-/// How a line begins that tells a failure without an exception's name.
-const PHRASES: [(&str, Rank); 9] = [
-    ("Fatal error:", Rank::NameAndMessage),
-    ("Parse error:", Rank::NameAndMessage),
-    ("SQLSTATE[", Rank::NameAndMessage),
-    ("ORA-", Rank::NameAndMessage),
-    ("panic:", Rank::NameAndMessage),
-    ("http: panic serving", Rank::NameAndMessage),
-    ("thread '", Rank::NameAndPlace),
-    ("Warning:", Rank::Warning),
-    ("Notice:", Rank::Warning),
-];
-
 /// What exceptions' names end in.
 const ENDINGS: [&str; 8] = [
     "Error",
@@ -81,15 +68,20 @@ impl Picker {
             return false;
         }
         self.keep(place, line);
-        if let Some(rank) = rank(line) {
+        let rank = rank(line);
+        if let Some(rank) = rank {
             let best = self.named.as_ref().map(|(best, _)| *best);
             let better = best < Some(rank) || (best == Some(rank) && self.last_counts);
             if better {
                 self.named = Some((rank, line.to_owned()));
             }
         }
-        let settled = |(rank, _): &(Rank, String)| *rank == Rank::NameAndMessage;
-        !self.last_counts && self.named.as_ref().is_some_and(settled)
+        let settled = match rank {
+            Some(Rank::NameAndMessage) => true,
+            Some(Rank::NameAndPlace) => place != Place::Body,
+            _ => false,
+        };
+        settled && !self.last_counts
     }
 
     /// The line that says the most.
@@ -129,32 +121,50 @@ fn is_label(line: &str) -> bool {
 
 /// How well a line names a failure, if it does at all.
 pub(super) fn rank(line: &str) -> Option<Rank> {
-    let line = ["PHP ", "Uncaught ", "Unhandled "]
-        .iter()
-        .fold(line, |line, prefix| {
-            line.strip_prefix(prefix).unwrap_or(line)
-        });
-    let phrase = PHRASES.iter().find(|(phrase, _)| line.starts_with(phrase));
-    if let Some((_, rank)) = phrase {
-        return Some(*rank);
+    let (name, after) = leading_name(without_openings(line));
+    match name {
+        "Fatal" | "Parse" if after.starts_with(" error:") => Some(Rank::NameAndMessage),
+        "thread" if after.starts_with(" '") => Some(Rank::NameAndPlace),
+        // Prose: a word, and another one behind it.
+        _ if after.starts_with(' ') && !tells_place(after.trim_start()) => None,
+        "SQLSTATE" if after.starts_with('[') => Some(Rank::NameAndMessage),
+        "ORA" if after.starts_with('-') => Some(Rank::NameAndMessage),
+        "panic" if after.starts_with(": ") => Some(Rank::NameAndMessage),
+        "http" if after.starts_with(": panic ") => Some(Rank::NameAndMessage),
+        "Warning" | "Notice" if after.starts_with(": ") => Some(Rank::Warning),
+        name => rank_of_name(name, after),
     }
-    let (name, after) = leading_name(line);
-    if !is_exception(name, after) {
-        return None;
+}
+
+/// The line without the words that stand before an exception's name, `PHP Uncaught` and the like.
+fn without_openings(line: &str) -> &str {
+    let mut line = line;
+    for opening in ["PHP ", "Uncaught ", "Unhandled "] {
+        line = line.strip_prefix(opening).map_or(line, str::trim_start);
     }
-    match after {
-        "" | ":" if name.len() > "Exception".len() => Some(Rank::Name),
-        "" | ":" => None,
-        after if after.starts_with(':') => Some(Rank::NameAndMessage),
-        after
-            if [" at ", " in ", " (", " - ", " // "]
-                .iter()
-                .any(|word| after.starts_with(word)) =>
-        {
-            Some(Rank::NameAndPlace)
-        }
-        _ => None,
-    }
+    line
+}
+
+fn rank_of_name(name: &str, after: &str) -> Option<Rank> {
+    let rank = match after.as_bytes() {
+        [] | [b':'] => Rank::Name,
+        [b':', ..] => Rank::NameAndMessage,
+        [b' ' | b'\n', ..] if tells_place(after.trim_start()) => Rank::NameAndPlace,
+        _ => return None,
+    };
+    let says_something = rank > Rank::Name || name.len() > "Exception".len();
+    (says_something && is_exception(name, after)).then_some(rank)
+}
+
+fn tells_place(text: &str) -> bool {
+    matches!(
+        text.as_bytes(),
+        [b'(', ..]
+            | [b'-', b' ', ..]
+            | [b'/', b'/', ..]
+            | [b'a', b't', b' ' | b'\n', ..]
+            | [b'i', b'n', b' ' | b'\n', ..]
+    )
 }
 
 /// A name as programs write it, `a.b.C`, `A::B` or `A\B`, and what follows it.
@@ -204,6 +214,8 @@ mod tests {
                 "System.Web.HttpUnhandledException (0x80004005): x",
                 Some(Rank::NameAndPlace),
             ),
+            ("KeyError\n   at /blog", Some(Rank::NameAndPlace)),
+            ("RuntimeError (boom)", Some(Rank::NameAndPlace)),
             ("OperationalError at /blog", Some(Rank::NameAndPlace)),
             ("ZeroDivisionError", Some(Rank::Name)),
             ("Warning: Undefined variable", Some(Rank::Warning)),

@@ -1,5 +1,7 @@
 //! The lines of an HTML or XML page, as far as a summary needs them: no tree, one pass, nothing kept but the line under way.
 
+use memchr::{memchr, memchr2, memchr3};
+
 use super::lines::{Picker, Place};
 
 /// A line is not followed further than this.
@@ -11,8 +13,18 @@ const INLINE: [&str; 22] = [
     "small", "span", "strong", "sub", "sup", "tt", "u", "var",
 ];
 
-/// Elements whose content is not text.
-const SKIPPED: [&str; 4] = ["script", "style", "svg", "template"];
+/// What an element means for the lines around it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Element {
+    /// Part of a line.
+    Inline,
+    /// A line of its own.
+    Block,
+    Title,
+    Heading,
+    /// Its content is no text.
+    Skipped,
+}
 
 /// The line of a page that says the most.
 pub(super) fn summary(text: &str) -> Option<String> {
@@ -36,7 +48,7 @@ struct Reader {
 impl Reader {
     /// Reads up to the end of the next tag; true when no more need be read.
     fn settled_with(&mut self, rest: &mut &str) -> bool {
-        let at = rest.find('<').unwrap_or(rest.len());
+        let at = memchr(b'<', rest.as_bytes()).unwrap_or(rest.len());
         let (text, markup) = rest.split_at_checked(at).unwrap_or((rest, ""));
         if self.text(text) {
             return true;
@@ -69,33 +81,28 @@ impl Reader {
 
     fn tag<'a>(&mut self, tag: &str, after: &'a str) -> (bool, &'a str) {
         let closing = tag.starts_with('/');
-        let name = tag.trim_start_matches('/');
-        let end = name.find(|letter: char| !letter.is_ascii_alphanumeric());
-        let name = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
-        if INLINE
-            .iter()
-            .any(|inline| name.eq_ignore_ascii_case(inline))
-        {
+        let name = name_of(tag.trim_start_matches('/'));
+        let element = element(name);
+        if element == Element::Inline {
             return (false, after);
         }
         let settled = self.end_line();
-        self.place = match name.to_ascii_lowercase().as_str() {
-            _ if closing => Place::Body,
-            "title" => Place::Title,
-            "h1" | "h2" => Place::Heading,
-            _ => self.place,
-        };
-        let skipped = SKIPPED.iter().find(|skip| name.eq_ignore_ascii_case(skip));
-        match skipped {
-            Some(skip) if !closing && !tag.ends_with('/') => (settled, behind_end_of(after, skip)),
-            _ => (settled, after),
+        match element {
+            _ if closing => self.place = Place::Body,
+            Element::Title => self.place = Place::Title,
+            Element::Heading => self.place = Place::Heading,
+            Element::Skipped if !tag.ends_with('/') => {
+                return (settled, behind_end_of(after, name));
+            }
+            _ => {}
         }
+        (settled, after)
     }
 
     /// Adds text. A line feed ends a line, but not in a title or a heading.
     fn text(&mut self, text: &str) -> bool {
         let mut rest = text;
-        while let Some(at) = rest.bytes().position(|byte| byte == b'\n' || byte == b'&') {
+        while let Some(at) = memchr2(b'\n', b'&', rest.as_bytes()) {
             let (before, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
             self.push(before);
             rest = special.get(1..).unwrap_or_default();
@@ -129,28 +136,48 @@ impl Reader {
     }
 
     fn push(&mut self, text: &str) {
-        if self.line.len() < LINE {
-            let start = if self.line.is_empty() {
-                text.trim_start()
-            } else {
-                text
-            };
-            let end = (0..=LINE.min(start.len()))
-                .rev()
-                .find(|end| start.is_char_boundary(*end));
-            self.line
-                .push_str(start.get(..end.unwrap_or(0)).unwrap_or_default());
+        let text = if self.line.is_empty() {
+            text.trim_ascii_start()
+        } else {
+            text
+        };
+        let room = LINE.saturating_sub(self.line.len());
+        if text.len() <= room {
+            self.line.push_str(text);
+        } else if let Some(end) = (0..=room).rev().find(|end| text.is_char_boundary(*end)) {
+            self.line.push_str(text.get(..end).unwrap_or_default());
         }
     }
 
     fn end_line(&mut self) -> bool {
-        let mut settled = false;
-        if !self.line.is_empty() {
-            let line = single_spaced(&self.line);
-            settled = self.picker.offer(self.place, &line);
-            self.line.clear();
-        }
+        let settled = !self.line.is_empty() && self.picker.offer(self.place, &self.line);
+        self.line.clear();
         settled
+    }
+}
+
+/// The element's name that a tag begins with.
+fn name_of(tag: &str) -> &str {
+    let end = tag.bytes().position(|byte| !byte.is_ascii_alphanumeric());
+    tag.get(..end.unwrap_or(tag.len())).unwrap_or_default()
+}
+
+fn element(name: &str) -> Element {
+    let bytes = name.as_bytes();
+    let is = |known: &&str| name.eq_ignore_ascii_case(known);
+    // The first letter decides for most: an app's page is made of div, p, li, br, tr, td.
+    match bytes.first().map(u8::to_ascii_lowercase) {
+        Some(b'h') if bytes.len() == 2 && matches!(bytes.get(1), Some(b'1' | b'2')) => {
+            Element::Heading
+        }
+        Some(b't') if is(&"title") => Element::Title,
+        Some(b't') if is(&"template") => Element::Skipped,
+        Some(b's') if ["script", "style", "svg"].iter().any(is) => Element::Skipped,
+        Some(
+            b'a' | b'b' | b'c' | b'e' | b'f' | b'i' | b'k' | b'l' | b'm' | b'q' | b's' | b't'
+            | b'u' | b'v',
+        ) if INLINE.iter().any(is) => Element::Inline,
+        _ => Element::Block,
     }
 }
 
@@ -158,24 +185,20 @@ impl Reader {
 fn split_tag(markup: &str) -> (&str, &str) {
     let bytes = markup.as_bytes();
     let mut at = 1;
-    let mut end = None;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'>' => {
-                end = Some(at);
-                break;
-            }
-            b'"' | b'\'' => {
-                let inside = bytes.get(at + 1..).unwrap_or_default();
-                match inside.iter().position(|other| other == byte) {
-                    Some(length) => at += length + 1,
-                    None => break,
-                }
-            }
-            _ => {}
+    let end = loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(next) = memchr3(b'>', b'"', b'\'', rest) else {
+            break None;
+        };
+        at += next;
+        match rest.get(next) {
+            Some(b'>') | None => break Some(at),
+            Some(quote) => match memchr(*quote, rest.get(next + 1..).unwrap_or_default()) {
+                Some(length) => at += length + 2,
+                None => break None,
+            },
         }
-        at += 1;
-    }
+    };
     let end = end.or_else(|| markup.find('>')).unwrap_or(markup.len());
     let inside = markup.get(1..end).unwrap_or_default();
     (inside, markup.get(end + 1..).unwrap_or_default())
@@ -220,16 +243,4 @@ fn letter_of(entity: &str) -> Option<char> {
         None => code.parse(),
     };
     char::from_u32(value.ok()?)
-}
-
-/// The line with each run of white space as one space.
-fn single_spaced(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    for word in line.split_whitespace() {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.push_str(word);
-    }
-    out
 }

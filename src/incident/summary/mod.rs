@@ -291,6 +291,9 @@ mod tests {
             "{",
             "</",
             "<a ><b '\">",
+            "PHP ",
+            "Uncaught ",
+            "a::",
         ] {
             let body = part.repeat(LOOKED_AT / part.len());
             for content_type in ["text/html", "application/json", "text/plain"] {

@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(path) => read(path)?,
         None => REQUEST.as_bytes().to_vec(),
     };
-    let mut config = configuration(args.config.as_deref())?;
+    let mut config = super::configuration(args.config.as_deref())?;
     play_on_loopback(&mut config, origin(response.clone())?);
     let gateway =
         Gateway::start(&config).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
@@ -70,28 +70,28 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
-fn configuration(named: Option<&Path>) -> anyhow::Result<Config> {
-    let loaded = match config::find(named) {
-        Ok(path) => config::load(&path),
-        // The upstream is replaced by the player below.
-        Err(_) => config::for_upstream("http://127.0.0.1:1", None),
-    };
-    Ok(loaded
-        .map_err(|report| anyhow::anyhow!(report.render(false)))?
-        .config)
-}
-
 /// Points every upstream at the player, and everything else at free loopback ports.
 fn play_on_loopback(config: &mut Config, player: SocketAddr) {
     config.server.listen = vec![Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))];
     config.server.workers = Some(1);
     config.admin.listen = Vec::new();
+    if config.routes.is_empty() {
+        config
+            .upstreams
+            .insert("app".to_owned(), config::Upstream::default());
+        config.routes.push(config::Route {
+            upstream: "app".to_owned(),
+            ..Default::default()
+        });
+    }
+    let endpoint = config::Endpoint {
+        scheme: config::Scheme::Http,
+        host: player.ip().to_string(),
+        port: player.port(),
+        weight: 1,
+    };
     for upstream in config.upstreams.values_mut() {
-        for endpoint in &mut upstream.endpoints {
-            endpoint.scheme = config::Scheme::Http;
-            endpoint.host = player.ip().to_string();
-            endpoint.port = player.port();
-        }
+        upstream.endpoints = vec![endpoint.clone()];
     }
     for route in &mut config.routes {
         route.timeouts.head = Period::seconds(2);

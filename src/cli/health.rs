@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::config;
-
 /// How long each step of the question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -50,16 +48,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Where the operator's listener is: as the file says, or the default where there is no file.
 fn address(args: &Args) -> anyhow::Result<Option<SocketAddr>> {
-    let admin = match config::find(args.config.as_deref()) {
-        Ok(path) => {
-            config::load(&path)
-                .map_err(|report| anyhow::anyhow!(report.render(false)))?
-                .config
-                .admin
-        }
-        Err(report) if args.config.is_some() => anyhow::bail!(report.render(false)),
-        Err(_) => config::Admin::default(),
-    };
+    let admin = super::configuration(args.config.as_deref())?.admin;
     Ok(admin.listen.first().map(|address| reachable(*address)))
 }
 

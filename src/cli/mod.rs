@@ -10,10 +10,12 @@ pub mod render;
 pub mod run;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::config::Config;
 use crate::gateway;
 
 /// Keeps an app's failures and shows visitors a calm page with a reference.
@@ -66,10 +68,25 @@ fn obey(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args, &|config| {
             gateway::snapshot(config, 1).err().unwrap_or_default()
         }),
-        Command::Render(args) => render::run(args, &mut std::io::stdout().lock()),
+        Command::Render(args) => {
+            let config = configuration(args.config.as_deref())?;
+            render::run(args, &config, &mut std::io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Explain(args) => explain::run(args),
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(*args, &mut Arguments::command()),
         Command::Health(args) => health::run(args),
     }
+}
+
+/// The configuration that a file holds, or the defaults where none is named and none is in the usual places.
+fn configuration(named: Option<&Path>) -> anyhow::Result<Config> {
+    let loaded = match crate::config::find(named) {
+        Ok(path) => crate::config::load(&path),
+        Err(_) => return Ok(Config::default()),
+    };
+    Ok(loaded
+        .map_err(|report| anyhow::anyhow!("\n{}", report.render(false)))?
+        .config)
 }

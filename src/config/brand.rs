@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Brand {
     /// The name at the head of the page; default: the host asked for.
     pub name: Option<String>,
-    /// An SVG, PNG, JPEG, GIF or WebP file, written into the page; at most 8 KiB.
+    /// An SVG, PNG, JPEG, GIF or WebP file, written into the page; at most 7 KiB.
     pub logo: Option<PathBuf>,
     /// The accent colour: `"#0b5fff"`.
     #[serde(with = "super::written::color")]

@@ -45,7 +45,7 @@ impl Checks<'_> {
         if read.is_err() {
             self.unreadable(here, path, &whole, read);
         } else if bytes.len() as u64 > LARGEST_LOGO {
-            let hint = "it stands in every page: at most 8 KiB";
+            let hint = "it stands in every page: at most 7 KiB";
             self.wrong(here, format!("`{}` is too large", path.display()), hint);
         } else if !is_image(&bytes) {
             let hint = "SVG, PNG, JPEG, GIF or WebP";

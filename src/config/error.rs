@@ -2,42 +2,94 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::fs;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-/// Every problem of a configuration, in the order of the file. Never empty.
-#[derive(Clone, Debug, PartialEq)]
+use super::Config;
+
+/// Every problem of a configuration, in the order of the file, then those of the files that it names. One that is returned as
+/// an error is never empty.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    source: Arc<Source>,
-    problems: Vec<Problem>,
+    found: Vec<(Arc<Source>, Problem)>,
+    config: Option<Box<Config>>,
 }
 
 impl Report {
     pub(super) fn new(source: &Arc<Source>, problems: Vec<Problem>) -> Self {
-        let source = Arc::clone(source);
-        let problems = in_order(problems);
-        Self { source, problems }
+        let placed = |problem| (Arc::clone(source), problem);
+        Self {
+            found: in_order(problems).into_iter().map(placed).collect(),
+            config: None,
+        }
     }
 
-    /// A report on something that has no place in a file.
-    pub(super) fn of(title: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// A report on something that has no place in a file. Without a hint it is one line.
+    pub fn of(title: impl Into<String>, hint: impl Into<String>) -> Self {
         let problem = Problem::new(None, title, hint);
         Self::new(&Arc::new(Source::default()), vec![problem])
+    }
+
+    /// A report on a file that the configuration names; `at` is the line and the column in it, both from 1.
+    pub fn of_file(
+        path: &Path,
+        at: Option<(usize, usize)>,
+        title: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        let name = path.display().to_string();
+        let text = at.and_then(|_| fs::read_to_string(path).ok());
+        let source = Source::new(&name, text.as_deref().unwrap_or_default());
+        let place = at.and_then(|(line, column)| source.letter(line, column));
+        let problem = Problem::new(place, title, hint);
+        Self::new(&Arc::new(source), vec![problem])
+    }
+
+    /// The same report with the configuration as far as it could be read.
+    pub(super) fn with(self, config: Option<Config>) -> Self {
+        let config = config.map(Box::new);
+        Self { config, ..self }
+    }
+
+    /// The configuration without what is wrong with it, for whoever looks for more problems. Not one to run.
+    #[must_use]
+    pub fn readable(&self) -> Option<&Config> {
+        self.config.as_deref()
+    }
+
+    /// Adds the problems of another report, each once.
+    pub fn add(&mut self, other: Self) {
+        for problem in other.found {
+            if !self.found.contains(&problem) {
+                self.found.push(problem);
+            }
+        }
+    }
+
+    /// Whether there is nothing to report.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
     }
 
     /// How many problems there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.problems.len()
+        self.found.len()
     }
 
     /// All problems as a compiler would print them, a blank line between two.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
-        let draw = |problem: &Problem| self.source.draw(problem, Level::ERROR, color);
-        let drawn: Vec<_> = self.problems.iter().map(draw).collect();
+        let drawn: Vec<_> = self
+            .found
+            .iter()
+            .map(|(source, problem)| source.draw(problem, Level::ERROR, color))
+            .collect();
         drawn.join("\n\n")
     }
 }
@@ -138,6 +190,19 @@ impl Source {
     pub(super) fn line(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().iter().take(offset);
         before.filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    /// The place of one letter, by its line and column, both from 1.
+    fn letter(&self, line: usize, column: usize) -> Option<Range<usize>> {
+        let found = self.text.split_inclusive('\n').nth(line.checked_sub(1)?)?;
+        let before: usize = self
+            .text
+            .split_inclusive('\n')
+            .take(line - 1)
+            .map(str::len)
+            .sum();
+        let (at, letter) = found.char_indices().nth(column.checked_sub(1)?)?;
+        Some(before + at..before + at + letter.len_utf8())
     }
 
     /// The text of a span, empty if it is none.

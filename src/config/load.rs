@@ -3,6 +3,7 @@
 //! The text is parsed once into a tree of spanned values. Variables are filled in and sections laid over each other there; then
 //! serde reads it. Serde stops at its first error, so the item in question is taken out of the tree and it reads again.
 
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,7 +86,7 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 pub fn load_with(path: &Path, flags: &Flags) -> Result<Loaded, Report> {
     let name = path.display().to_string();
     let unreadable = |reason: String| Report::of(format!("cannot read `{name}`"), reason);
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = std::fs::read(path).map_err(|error| unreadable(reason(&error)))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = error
             .as_bytes()
@@ -98,6 +99,16 @@ pub fn load_with(path: &Path, flags: &Flags) -> Result<Loaded, Report> {
     parse_in((&text, &name), folder, flags, &|name| {
         std::env::var(name).ok()
     })
+}
+
+/// Why a file cannot be read, as a person says it.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder; name the file in it".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// Reads a configuration from its text; `name` is shown in problems, relative paths start from `folder`.
@@ -122,19 +133,17 @@ pub(super) fn parse_in(
     let (root, errors) = DeTable::parse_recoverable(text);
     let syntax = Syntax::of(errors, &source);
     let mut reading = Reading::begin(root.into_inner(), &source, environment);
-    let config = reading.config(text.len());
-    if !syntax.problems.is_empty() {
-        let mut problems = reading.problems;
-        problems.retain(|problem| syntax.trusts(problem, &source));
-        problems.extend(syntax.problems);
-        return Err(Report::new(&source, problems));
-    }
-    match config {
+    reading.without_wrong_lines(&syntax, &source);
+    match reading.config(text.len()) {
         Some(mut config) => {
+            folder.clone_into(&mut config.folder);
             reading.problems.extend(flags.apply(&mut config));
-            reading.conclude(config, folder, &source)
+            reading.conclude(config, syntax, &source)
         }
-        None => Err(Report::new(&source, reading.problems)),
+        None => Err(Report::new(
+            &source,
+            syntax.and_trusted(reading.problems, &source),
+        )),
     }
 }
 
@@ -166,7 +175,7 @@ impl Flags {
         let wrong =
             |flag: &str, reason| Problem::new(None, format!("bad value for `{flag}`"), reason);
         if let Some(url) = &self.upstream {
-            match Endpoint::read(url).and_then(|endpoint| place(endpoint, config)) {
+            match Endpoint::read(url).and_then(|endpoint| place(&endpoint, config)) {
                 Ok(()) => {}
                 Err(reason) => problems.push(wrong("--upstream", reason)),
             }
@@ -181,7 +190,7 @@ impl Flags {
 }
 
 /// Makes an endpoint the only one of the only upstream.
-fn place(endpoint: Endpoint, config: &mut Config) -> Result<(), String> {
+fn place(endpoint: &Endpoint, config: &mut Config) -> Result<(), String> {
     if config.upstreams.len() > 1 {
         return Err("the file has several upstreams; say there where each is".to_owned());
     }
@@ -267,17 +276,47 @@ impl<'i> Reading<'i> {
 
     /// Checks what serde has read, and reports everything together.
     fn conclude(
-        self,
+        mut self,
         mut config: Config,
-        folder: &Path,
+        syntax: Syntax,
         source: &Arc<Source>,
     ) -> Result<Loaded, Report> {
+        complete(&mut config);
+        let mut findings = Findings::default();
+        if !syntax.is_lost() {
+            findings = checks::all(&config, &self.tree, &self.gone);
+        }
+        findings.problems.append(&mut self.problems);
+        findings.problems = syntax.and_trusted(findings.problems, source);
+        findings.warnings.extend(self.in_force.take());
+        let wrong: Vec<_> = findings.problems.iter().map(|it| it.span.clone()).collect();
+        let folder = config.folder.clone();
+        conclude(config, findings, source)
+            .map_err(|report| report.with(self.readable(wrong.into_iter().flatten(), &folder)))
+    }
+
+    /// The configuration without what stands at these places.
+    fn readable(
+        mut self,
+        wrong: impl Iterator<Item = Range<usize>>,
+        folder: &Path,
+    ) -> Option<Config> {
+        for place in wrong {
+            tree::take_out(&mut self.tree, &place);
+        }
+        let mut config = self.config(0)?;
         folder.clone_into(&mut config.folder);
         complete(&mut config);
-        let mut findings = checks::all(&config, &self.tree, &self.gone);
-        findings.problems.extend(self.problems);
-        findings.warnings.extend(self.in_force);
-        conclude(config, findings, source)
+        Some(config)
+    }
+
+    /// Takes out what stands on lines that could not be read as they were written: that there was a key is known, what it
+    /// says is not.
+    fn without_wrong_lines(&mut self, syntax: &Syntax, source: &Source) {
+        let doubtful = |place: &Range<usize>| !syntax.is_read(place, source);
+        for place in tree::places(&self.tree).into_iter().filter(doubtful) {
+            self.gone.extend(tree::take_out(&mut self.tree, &place));
+        }
     }
 
     /// Takes out what stands at these places.

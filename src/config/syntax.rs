@@ -1,6 +1,7 @@
 //! Which of a file's syntax errors are worth reporting, and which part of the file can be trusted beside them.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::error::{Problem, Source};
 use super::wording;
@@ -47,12 +48,30 @@ impl Syntax {
         syntax
     }
 
-    /// Whether what stands at this problem's place was read as it was written.
-    pub(super) fn trusts(&self, problem: &Problem, source: &Source) -> bool {
-        let Some(span) = &problem.span else {
-            return false;
-        };
-        let line = source.line(span.start);
+    /// Whether a mistake took the rest of the file with it, so that nothing can be said about what is missing.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost_from.is_some()
+    }
+
+    /// Whether what stands at this place was read as it was written.
+    pub(super) fn is_read(&self, place: &Range<usize>, source: &Source) -> bool {
+        if self.problems.is_empty() {
+            return true;
+        }
+        let line = source.line(place.start);
         !self.wrong_lines.contains(&line) && self.lost_from.is_none_or(|lost| line < lost)
+    }
+
+    /// The syntax errors, and of other problems those that do not follow from them.
+    pub(super) fn and_trusted(self, mut others: Vec<Problem>, source: &Source) -> Vec<Problem> {
+        if self.problems.is_empty() {
+            return others;
+        }
+        others.retain(|problem| {
+            let place = problem.span.as_ref();
+            place.is_some_and(|place| self.is_read(place, source))
+        });
+        others.extend(self.problems);
+        others
     }
 }

@@ -180,6 +180,21 @@ fn lay_under<'i>(over: &mut DeTable<'i>, under: &DeTable<'i>, name: &str) {
     }
 }
 
+/// The places of all values, and so of all that [`take_out`] can take out.
+pub(super) fn places(root: &DeTable<'_>) -> Vec<Range<usize>> {
+    root.values().flat_map(places_of).collect()
+}
+
+fn places_of(value: &Value<'_>) -> Vec<Range<usize>> {
+    let mut found = match value.get_ref() {
+        DeValue::Table(table) => places(table),
+        DeValue::Array(array) => array.iter().flat_map(places_of).collect(),
+        _ => Vec::new(),
+    };
+    found.push(value.span());
+    found
+}
+
 /// Takes out every item whose key or value stands at this place. Gives the path of the first.
 pub(super) fn take_out(root: &mut DeTable<'_>, place: &Range<usize>) -> Option<Vec<String>> {
     let doomed: Vec<String> = root

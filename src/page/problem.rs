@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::config::Report;
+
 /// One problem of a template or of a value that pages show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageProblem {
@@ -58,6 +60,21 @@ impl PageProblem {
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl From<PageProblem> for Report {
+    fn from(problem: PageProblem) -> Self {
+        let PageProblem {
+            place,
+            message,
+            hint,
+        } = problem;
+        let hint = hint.unwrap_or_default();
+        match place {
+            Place::Key(key) => Self::of(format!("{key}: {message}"), hint),
+            Place::File { file, at } => Self::of_file(&file, at, message, hint),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use super::units::Period;
 use super::{Config, Route, tree};
 
 /// What the checks found.
+#[derive(Default)]
 pub(super) struct Findings {
     pub problems: Vec<Problem>,
     pub warnings: Vec<Problem>,

@@ -15,13 +15,24 @@ impl Checks<'_> {
             self.bad_if(&here.at("path"), wrong_path(&route.path));
             self.upstream_timeouts(&here.at("timeouts"), &route.timeouts);
             self.name(&here, route, earlier);
-            if let Some(first) = earlier.iter().find(|first| covers(first, route)) {
+            let mut known = earlier
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| self.is_known(*at));
+            let covering = known.find(|(_, first)| covers(first, route));
+            if let Some((_, first)) = covering.filter(|_| self.is_known(at)) {
                 let title = format!("route `{}` is never reached", route.name);
                 let hint = format!("route `{}` before it matches all that it does", first.name);
                 self.wrong(&here, title, hint);
             }
         }
         self.unused();
+    }
+
+    /// Whether it is known what a route is for.
+    fn is_known(&self, at: usize) -> bool {
+        let here = Path::of("routes").nth(at);
+        !self.is_gone(&here.at("host")) && !self.is_gone(&here.at("path"))
     }
 
     fn target(&mut self, here: &Path, route: &Route) {

@@ -239,3 +239,34 @@ fn errors_beside_a_syntax_error_are_told_where_the_text_can_be_trusted() {
     assert!(lost.contains("unknown key `brnad`"), "{lost}");
     assert_eq!(lost.matches("error:").count(), 2, "{lost}");
 }
+
+#[test]
+fn cross_checks_stand_beside_a_syntax_error_and_say_nothing_that_follows_from_it() {
+    let text = format!(
+        "{APP}[server]\ndrain = 5 sec\n\
+         [[routes]]\nname = \"a\"\npath = /a\n[[routes]]\nname = \"b\"\npath = \"/b\"\nupstream = \"ap\"\n"
+    );
+    let found = report(&text);
+    assert!(found.contains("unknown upstream `ap`"), "{found}");
+    // Route `a` would match everything, were its path taken for missing.
+    assert!(!found.contains("never reached"), "{found}");
+    assert_eq!(found.matches("error:").count(), 3, "{found}");
+}
+
+#[test]
+fn what_is_right_can_be_read_beside_what_is_wrong() {
+    let found = read(&format!(
+        "{APP}[brand]\nname = \"Shop\"\nlogo = \"missing.svg\"\ncolor = 5\n[pages]\nfolder = oh no\n"
+    ));
+    let report = found.unwrap_err();
+    let config = report.readable().unwrap();
+    assert_eq!(report.count(), 3, "{report}");
+    assert_eq!(config.brand.name.as_deref(), Some("Shop"));
+    assert_eq!(config.upstreams.len(), 1);
+    let wrong = (
+        &config.brand.logo,
+        &config.brand.color,
+        &config.pages.folder,
+    );
+    assert_eq!(wrong, (&None, &None, &None));
+}

@@ -12,9 +12,9 @@ use hyper::body::Incoming;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::admin::{Admin, State};
-use crate::config::{self, Config, Listen};
+use crate::config::{self, Config, Listen, Report};
 use crate::incident::{Incidents, Redactor};
-use crate::page::Pages;
+use crate::page::{PageProblem, Pages};
 use crate::proxy::{Body, Proxy, Route, Snapshot};
 use crate::request_id::IdKey;
 use crate::server::{Handler, Peer, Server, Settings};
@@ -36,15 +36,15 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// Every problem that keeps it from running, a line each.
-    pub fn start(config: &Config) -> Result<Self, Vec<String>> {
+    /// Every problem that keeps it from running.
+    pub fn start(config: &Config) -> Result<Self, Report> {
         let workers = workers(config);
         let snapshot = Arc::new(snapshot(config, workers)?);
         let listeners = bind(&addresses(config))?;
         let operators = bind(&config.admin.listen)?;
         let incidents = Incidents::new(&config.incidents);
         let state = Arc::new(State::default());
-        let failed = |error: io::Error| vec![format!("cannot start: {error}")];
+        let failed = |error: io::Error| Report::of(format!("cannot start: {error}"), "");
         let admin = (!operators.is_empty())
             .then(|| serve_admin(&operators, Arc::clone(&state)))
             .transpose()
@@ -114,19 +114,46 @@ impl Handler for Proxy {
     }
 }
 
-/// What a configuration comes to, without binding anything; `check` asks for it too.
-///
-/// # Errors
-///
-/// Every problem of its upstreams, routes and pages, a line each.
-pub fn snapshot(config: &Config, workers: usize) -> Result<Snapshot, Vec<String>> {
-    let mut problems = Vec::new();
+/// What only building the parts finds out: templates, logos, authorities. Nothing is bound or started. The configuration may be
+/// one that lacks what was wrong with it.
+#[must_use]
+pub fn problems(config: &Config) -> Report {
+    let mut problems = Report::default();
+    for (name, settings) in &config.upstreams {
+        let built = Upstream::build(name, settings, &config.folder, 1);
+        if let (Err(problem), false) = (built, settings.endpoints.is_empty()) {
+            problems.add(Report::of(problem, ""));
+        }
+    }
+    let mut tried = vec![(&config.pages, &config.brand)];
+    for route in &config.routes {
+        let own = (&route.pages, &route.brand);
+        if !tried.contains(&own) {
+            tried.push(own);
+        }
+    }
+    for (pages, brand) in tried {
+        if let Err(found) = Pages::build(pages, brand, &config.folder) {
+            add(&mut problems, found);
+        }
+    }
+    problems
+}
+
+fn add(problems: &mut Report, found: Vec<PageProblem>) {
+    for problem in found {
+        problems.add(problem.into());
+    }
+}
+
+/// What a configuration comes to, without binding anything.
+fn snapshot(config: &Config, workers: usize) -> Result<Snapshot, Report> {
+    let mut problems = Report::default();
     let upstreams = upstreams(config, workers, &mut problems);
     let routes = routes(config, &mut problems);
     let pages = Pages::build(&config.pages, &config.brand, &config.folder);
-    let pages = pages.map_err(|found| problems.extend(found.iter().map(ToString::to_string)));
+    let pages = pages.map_err(|found| add(&mut problems, found));
     let (Ok(pages), true) = (pages, problems.is_empty()) else {
-        problems.dedup();
         return Err(problems);
     };
     let server = &config.server;
@@ -153,19 +180,19 @@ pub fn snapshot(config: &Config, workers: usize) -> Result<Snapshot, Vec<String>
 fn upstreams(
     config: &Config,
     workers: usize,
-    problems: &mut Vec<String>,
+    problems: &mut Report,
 ) -> Vec<(Arc<Upstream>, config::HostHeader)> {
     let mut built = Vec::with_capacity(config.upstreams.len());
     for (name, settings) in &config.upstreams {
         match Upstream::build(name, settings, &config.folder, workers) {
             Ok(upstream) => built.push((Arc::new(upstream), settings.host.clone())),
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.add(Report::of(problem, "")),
         }
     }
     built
 }
 
-fn routes(config: &Config, problems: &mut Vec<String>) -> Vec<Arc<Route>> {
+fn routes(config: &Config, problems: &mut Report) -> Vec<Arc<Route>> {
     let mut built = Vec::with_capacity(config.routes.len());
     for route in &config.routes {
         let Some(place) = config
@@ -174,14 +201,14 @@ fn routes(config: &Config, problems: &mut Vec<String>) -> Vec<Arc<Route>> {
             .position(|name| *name == route.upstream)
         else {
             let (route, upstream) = (&route.name, &route.upstream);
-            problems.push(format!(
-                "route `{route}` names upstream `{upstream}`, which is not there"
-            ));
+            let problem =
+                format!("route `{route}` names upstream `{upstream}`, which is not there");
+            problems.add(Report::of(problem, ""));
             continue;
         };
         match Route::build(route, place, config.incidents.client, &config.folder) {
             Ok(route) => built.push(Arc::new(route)),
-            Err(found) => problems.extend(found.iter().map(ToString::to_string)),
+            Err(found) => add(problems, found),
         }
     }
     built
@@ -232,12 +259,12 @@ fn addresses(config: &Config) -> Vec<SocketAddr> {
 }
 
 /// Binds all addresses, or says of each that cannot be bound why.
-fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Vec<String>> {
-    let (mut bound, mut problems) = (Vec::new(), Vec::new());
+fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Report> {
+    let (mut bound, mut problems) = (Vec::new(), Report::default());
     for address in addresses {
         match listen(*address) {
             Ok(listener) => bound.push(listener),
-            Err(error) => problems.push(cannot_listen(*address, &error)),
+            Err(error) => problems.add(Report::of(cannot_listen(*address, &error), "")),
         }
     }
     if problems.is_empty() {
@@ -262,13 +289,13 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
-    let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another process listens there",
-        io::ErrorKind::PermissionDenied => "; ports below 1024 need the right to bind them",
-        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
-        _ => "",
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => "another process listens there",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need the right to bind them",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        _ => return format!("cannot listen on {address}: {error}"),
     };
-    format!("cannot listen on {address}: {error}{hint}")
+    format!("cannot listen on {address}: {reason} ({error})")
 }
 
 /// The process's name in its records: as configured, or the host's.

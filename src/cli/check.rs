@@ -1,11 +1,12 @@
 //! `pardon check`: is this configuration right? Every problem at once, or a summary of what would run.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config, Loaded, Report};
+use crate::gateway;
 
 /// Check the configuration and print every problem at once.
 #[derive(Clone, Debug, clap::Args)]
@@ -15,26 +16,24 @@ pub struct Args {
     pub config: Option<PathBuf>,
 }
 
-/// Checks the file. `deeper` finds what only later stages can: it is asked once the file itself is right, and gives one text a
-/// problem. Nothing is bound or started.
+/// Checks the file and the files that it names. Nothing is bound or started.
 ///
 /// # Errors
 ///
 /// When a standard stream cannot be written.
-pub fn run(args: &Args, deeper: &dyn Fn(&Config) -> Vec<String>) -> anyhow::Result<ExitCode> {
-    let color = color_on(&io::stderr());
-    let loaded = config::find(args.config.as_deref())
-        .and_then(|path| config::load(&path).map(|loaded| (path, loaded)));
-    let (path, loaded) = match loaded {
-        Ok(loaded) => loaded,
-        Err(report) => return refuse(&report.render(color), report.count()),
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let path = match config::find(args.config.as_deref()) {
+        Ok(path) => path,
+        Err(report) => return refuse(&report),
     };
-    let problems = deeper(&loaded.config);
-    if !problems.is_empty() {
-        return refuse(&problems.join("\n\n"), problems.len());
-    }
+    let loaded = config::load(&path);
+    let problems = problems(&loaded);
+    let (Ok(loaded), true) = (loaded, problems.is_empty()) else {
+        return refuse(&problems);
+    };
     for warning in &loaded.warnings {
-        writeln!(io::stderr(), "{}\n", warning.render(color))?;
+        let warning = warning.render(super::color_on(&io::stderr()));
+        writeln!(io::stderr(), "{warning}\n")?;
     }
     write!(
         io::stdout(),
@@ -45,14 +44,22 @@ pub fn run(args: &Args, deeper: &dyn Fn(&Config) -> Vec<String>) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether to print in colour: on a terminal, unless `NO_COLOR` says otherwise.
-fn color_on(stream: &impl IsTerminal) -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    stream.is_terminal() && !refused
+/// Everything that is wrong: with the file, and with what the rest of it names.
+fn problems(loaded: &Result<Loaded, Report>) -> Report {
+    let (mut problems, config) = match loaded {
+        Ok(loaded) => (Report::default(), Some(&loaded.config)),
+        Err(report) => (report.clone(), report.readable()),
+    };
+    if let Some(config) = config {
+        problems.add(gateway::problems(config));
+    }
+    problems
 }
 
-fn refuse(problems: &str, count: usize) -> anyhow::Result<ExitCode> {
+fn refuse(problems: &Report) -> anyhow::Result<ExitCode> {
+    let count = problems.count();
     let plural = if count == 1 { "" } else { "s" };
+    let problems = problems.render(super::color_on(&io::stderr()));
     writeln!(io::stderr(), "{problems}\n\n{count} problem{plural}")?;
     Ok(ExitCode::FAILURE)
 }

@@ -30,8 +30,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let listen = free(args.listen)?;
     let config = configuration(app, listen)?;
     let _log = telemetry::init(&config.log)?;
-    let gateway =
-        Gateway::start(&config).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+    let gateway = Gateway::start(&config)?;
     let address = gateway.addresses().first().copied().unwrap_or(listen);
     print(&run::to_open(address), app)?;
     run::on_this_thread(run::serve(gateway))?
@@ -71,10 +70,7 @@ fn free(wanted: SocketAddr) -> io::Result<SocketAddr> {
 
 /// The demo's configuration: a brand, a short time-out, and a route to a port that nobody listens on.
 fn configuration(app: SocketAddr, listen: SocketAddr) -> anyhow::Result<Config> {
-    let loaded = config::for_upstream(&format!("http://{app}"), None);
-    let mut config = loaded
-        .map_err(|report| anyhow::anyhow!(report.render(false)))?
-        .config;
+    let mut config = config::for_upstream(&format!("http://{app}"), None)?.config;
     config.server.listen = vec![Listen::Tcp(listen)];
     config.admin.listen = Vec::new();
     config.brand.name = Some("Corner Shop".to_owned());

@@ -51,8 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let mut config = super::configuration(args.config.as_deref())?;
     play_on_loopback(&mut config, origin(response.clone())?);
-    let gateway =
-        Gateway::start(&config).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+    let gateway = Gateway::start(&config)?;
     let address = gateway
         .addresses()
         .first()

@@ -9,42 +9,32 @@ pub mod health;
 pub mod render;
 pub mod run;
 
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::Config;
-use crate::gateway;
+use crate::config::{Config, Report};
 
 /// Keeps an app's failures and shows visitors a calm page with a reference.
 #[derive(Debug, Parser)]
-#[command(name = "pardon", version, propagate_version = true)]
-pub struct Arguments {
-    /// What to do.
+#[command(name = "pardon", version)]
+struct Arguments {
     #[command(subcommand)]
-    pub command: Command,
+    command: Command,
 }
 
-/// The commands.
+// What each says of itself in the help stands on its arguments.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// See [`run::Args`].
+enum Command {
     Run(run::Args),
-    /// See [`demo::Args`].
     Demo(demo::Args),
-    /// See [`check::Args`].
     Check(check::Args),
-    /// See [`render::Args`].
     Render(render::Args),
-    /// See [`explain::Args`].
     Explain(explain::Args),
-    /// See [`config::Args`].
     Config(config::Args),
-    /// See [`completions::Args`].
     Completions(completions::Args),
-    /// See [`health::Args`].
     Health(health::Args),
 }
 
@@ -53,9 +43,11 @@ pub enum Command {
 pub fn main() -> ExitCode {
     match obey(&Arguments::parse().command) {
         Ok(code) => code,
+        // Whoever read the output has seen enough: `pardon config reference | head`.
+        Err(error) if is_closed_pipe(&error) => ExitCode::FAILURE,
         Err(error) => {
             // Where stderr is closed there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "{}", told(&error));
             ExitCode::FAILURE
         }
     }
@@ -65,12 +57,10 @@ fn obey(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
-        Command::Check(args) => check::run(args, &|config| {
-            gateway::snapshot(config, 1).err().unwrap_or_default()
-        }),
+        Command::Check(args) => check::run(args),
         Command::Render(args) => {
             let config = configuration(args.config.as_deref())?;
-            render::run(args, &config, &mut std::io::stdout().lock())?;
+            render::run(args, &config, &mut io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Explain(args) => explain::run(args),
@@ -80,13 +70,29 @@ fn obey(command: &Command) -> anyhow::Result<ExitCode> {
     }
 }
 
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// An error as a person reads it: what is wrong with a configuration as a compiler would print it, the rest on one line.
+fn told(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<Report>() {
+        Some(report) => report.render(color_on(&io::stderr())),
+        None => format!("error: {error:#}"),
+    }
+}
+
+/// Whether to print in colour: on a terminal, unless `NO_COLOR` says otherwise.
+fn color_on(stream: &impl IsTerminal) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !refused
+}
+
 /// The configuration that a file holds, or the defaults where none is named and none is in the usual places.
-fn configuration(named: Option<&Path>) -> anyhow::Result<Config> {
-    let loaded = match crate::config::find(named) {
-        Ok(path) => crate::config::load(&path),
-        Err(_) => return Ok(Config::default()),
-    };
-    Ok(loaded
-        .map_err(|report| anyhow::anyhow!("\n{}", report.render(false)))?
-        .config)
+fn configuration(named: Option<&Path>) -> Result<Config, Report> {
+    match crate::config::find(named) {
+        Ok(path) => Ok(crate::config::load(&path)?.config),
+        Err(_) => Ok(Config::default()),
+    }
 }

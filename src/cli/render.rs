@@ -9,10 +9,10 @@ use clap::ValueEnum;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 
-use crate::config::Config;
+use crate::config::{Config, Report};
 use crate::page::{Format, Notice, Page, PageContext, Pages};
 
-/// What to render.
+/// Write pages to stdout or to files, as the proxy would serve them.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The status of the page; several with commas between where --out is given
@@ -25,19 +25,19 @@ pub struct Args {
     #[arg(long)]
     pub language: Option<String>,
     /// The request ID that the page shows; without it the page shows none, as fits a file that serves many
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub id: String,
     /// The host that the page says was asked for
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub host: String,
     /// The path that the page says was asked for
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub path: String,
-    /// The configuration; without it `pardon.toml`, then /etc/pardon/pardon.toml, then the defaults
-    #[arg(long, env = "PARDON_CONFIG")]
+    /// The configuration file; default: pardon.toml, then /etc/pardon/pardon.toml, then the defaults
+    #[arg(long, value_name = "FILE", env = "PARDON_CONFIG")]
     pub config: Option<PathBuf>,
     /// The folder to write 502.html and the like to; without it the page goes to stdout
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
 
@@ -69,8 +69,11 @@ pub fn run(args: &Args, config: &Config, output: &mut dyn Write) -> anyhow::Resu
 
 fn build(config: &Config) -> anyhow::Result<Pages> {
     Pages::build(&config.pages, &config.brand, &config.folder).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::Error::msg(lines.join("\n"))
+        let mut report = Report::default();
+        for problem in problems {
+            report.add(problem.into());
+        }
+        report.into()
     })
 }
 
@@ -84,7 +87,7 @@ fn print(args: &Args, pages: &Pages, output: &mut dyn Write) -> anyhow::Result<(
 }
 
 fn write_files(args: &Args, pages: &Pages, folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    fs::create_dir_all(folder).with_context(|| cannot_write(folder))?;
     let formats = match args.format {
         Some(format) => vec![Format::from(format)],
         None => Format::TEMPLATED.to_vec(),
@@ -93,10 +96,14 @@ fn write_files(args: &Args, pages: &Pages, folder: &Path) -> anyhow::Result<()> 
         for format in &formats {
             let file = folder.join(format!("{status}.{}", format.extension()));
             fs::write(&file, render(args, pages, *status, *format)?.body)
-                .with_context(|| file.display().to_string())?;
+                .with_context(|| cannot_write(&file))?;
         }
     }
     Ok(())
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write `{}`", path.display())
 }
 
 fn render(args: &Args, pages: &Pages, status: u16, format: Format) -> anyhow::Result<Page> {

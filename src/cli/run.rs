@@ -1,7 +1,7 @@
 //! `pardon run`: the proxy.
 
 use std::future::Future;
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,22 +32,12 @@ pub struct Args {
 ///
 /// When the log or the signals cannot be had.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let loaded = match load(args) {
-        Ok(loaded) => loaded,
-        Err(report) => {
-            let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            writeln!(io::stderr(), "{}", report.render(color))?;
-            return Ok(ExitCode::FAILURE);
-        }
-    };
+    let loaded = load(args)?;
     let _log = telemetry::init(&loaded.config.log)?;
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.message());
     }
-    let gateway = match Gateway::start(&loaded.config) {
-        Ok(gateway) => gateway,
-        Err(problems) => return refuse(&problems),
-    };
+    let gateway = Gateway::start(&loaded.config)?;
     for address in gateway.addresses() {
         tracing::info!(%address, "listening");
     }
@@ -68,14 +58,6 @@ fn load(args: &Args) -> Result<Loaded, config::Report> {
             },
         ),
     }
-}
-
-/// Says why it cannot run.
-fn refuse(problems: &[String]) -> anyhow::Result<ExitCode> {
-    for problem in problems {
-        writeln!(io::stderr(), "error: {problem}")?;
-    }
-    Ok(ExitCode::FAILURE)
 }
 
 /// Runs a future on a runtime of this thread.

@@ -52,7 +52,7 @@ impl Gateway {
         config.server.workers.get_or_insert(2);
         let inner = pardon::gateway::Gateway::start(&config);
         Self {
-            inner: inner.unwrap_or_else(|problems| panic!("{}", problems.join("\n"))),
+            inner: inner.unwrap_or_else(|problems| panic!("{problems}")),
         }
     }
 

@@ -1,11 +1,14 @@
 //! `pardon demo`: the proxy before a built-in app that fails in every way there is.
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::thread;
 
-use crate::config::{self, Config, Listen, units::Period};
+use anyhow::Context;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::{self, Config, Listen, Report, units::Period};
 use crate::demo::{App, Group, failures};
 use crate::gateway::Gateway;
 use crate::telemetry;
@@ -28,12 +31,17 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let app = start_app()?;
     let listen = free(args.listen)?;
-    let config = configuration(app, listen)?;
+    let nobody = nobody()?;
+    let closed = nobody.local_addr()?.as_socket().context("no port")?.port();
+    let config = configuration(app, listen, closed)?;
     let _log = telemetry::init(&config.log)?;
-    let gateway = Gateway::start(&config)?;
-    let address = gateway.addresses().first().copied().unwrap_or(listen);
-    print(&run::to_open(address), app)?;
-    run::on_this_thread(run::serve(gateway))?
+    run::on_this_thread(async {
+        let signals = run::Signals::listen()?;
+        let gateway = Gateway::start(&config)?;
+        let address = gateway.addresses().first().copied().unwrap_or(listen);
+        print(&run::to_open(address), app)?;
+        Ok(run::serve(gateway, signals).await)
+    })?
 }
 
 /// Starts the failing app on a thread of its own, which ends with the process.
@@ -62,14 +70,22 @@ fn start_app() -> anyhow::Result<SocketAddr> {
 }
 
 /// The address, or one with a free port where it is taken.
-fn free(wanted: SocketAddr) -> io::Result<SocketAddr> {
-    TcpListener::bind(wanted)
+fn free(wanted: SocketAddr) -> anyhow::Result<SocketAddr> {
+    let bound = TcpListener::bind(wanted)
         .or_else(|_| TcpListener::bind(SocketAddr::new(wanted.ip(), 0)))
-        .and_then(|listener| listener.local_addr())
+        .and_then(|listener| listener.local_addr());
+    bound.with_context(|| format!("cannot listen on {wanted}"))
+}
+
+/// A port that nobody listens on, nor will as long as this lives.
+fn nobody() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    Ok(socket)
 }
 
 /// The demo's configuration: a brand, a short time-out, and a route to a port that nobody listens on.
-fn configuration(app: SocketAddr, listen: SocketAddr) -> anyhow::Result<Config> {
+fn configuration(app: SocketAddr, listen: SocketAddr, closed: u16) -> Result<Config, Report> {
     let mut config = config::for_upstream(&format!("http://{app}"), None)?.config;
     config.server.listen = vec![Listen::Tcp(listen)];
     config.admin.listen = Vec::new();
@@ -78,16 +94,15 @@ fn configuration(app: SocketAddr, listen: SocketAddr) -> anyhow::Result<Config> 
     config.brand.support_url = Some("https://example.com/support?ref={request_id}".to_owned());
     config.brand.support_email = Some("help@example.com".to_owned());
     config.brand.home_url = Some("/".to_owned());
-    let closed = free(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let mut refused = config.upstreams.get("app").cloned().unwrap_or_default();
     for endpoint in &mut refused.endpoints {
-        endpoint.port = closed.port();
+        endpoint.port = closed;
     }
     config.upstreams.insert("refused".to_owned(), refused);
     let mut route = config.routes.first().cloned().unwrap_or_default();
-    route.name = "refused".to_owned();
-    route.path = "/refused".to_owned();
-    route.upstream = "refused".to_owned();
+    "refused".clone_into(&mut route.name);
+    "/refused".clone_into(&mut route.path);
+    "refused".clone_into(&mut route.upstream);
     config.routes.insert(0, route);
     for route in &mut config.routes {
         route.brand = config.brand.clone();

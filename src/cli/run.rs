@@ -18,10 +18,10 @@ pub struct Args {
     /// The configuration file; default: pardon.toml, then /etc/pardon/pardon.toml.
     #[arg(long, value_name = "FILE", env = "PARDON_CONFIG")]
     pub config: Option<PathBuf>,
-    /// The app to stand in front of, e.g. http://127.0.0.1:3000. Alone, it ignores any file that is not named.
+    /// The app to stand in front of, such as `http://127.0.0.1:3000`. Alone, it ignores any file that is not named.
     #[arg(long, value_name = "URL", env = "PARDON_UPSTREAM")]
     pub upstream: Option<String>,
-    /// The address to listen on, e.g. 127.0.0.1:8080.
+    /// The address to listen on, such as 127.0.0.1:8080.
     #[arg(long, value_name = "ADDR", env = "PARDON_LISTEN")]
     pub listen: Option<String>,
 }
@@ -30,21 +30,25 @@ pub struct Args {
 ///
 /// # Errors
 ///
-/// When the log or the signals cannot be had.
+/// With every problem of the configuration, or when an address, the log or the signals cannot be had.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = load(args)?;
     let _log = telemetry::init(&loaded.config.log)?;
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.message());
     }
-    let gateway = Gateway::start(&loaded.config)?;
-    for address in gateway.addresses() {
-        tracing::info!(%address, "listening");
-    }
-    for address in gateway.admin_addresses() {
-        tracing::info!(%address, "listening for the operator");
-    }
-    on_this_thread(serve(gateway))?
+    on_this_thread(async {
+        // Before anybody can know that it listens, so that no signal finds the process without an answer to it.
+        let signals = Signals::listen()?;
+        let gateway = Gateway::start(&loaded.config)?;
+        for address in gateway.addresses() {
+            tracing::info!(%address, "listening");
+        }
+        for address in gateway.admin_addresses() {
+            tracing::info!(%address, "listening for the operator");
+        }
+        Ok(serve(gateway, signals).await)
+    })?
 }
 
 fn load(args: &Args) -> Result<Loaded, config::Report> {
@@ -69,8 +73,7 @@ pub(super) fn on_this_thread<T>(future: impl Future<Output = T>) -> io::Result<T
 }
 
 /// Serves until a signal says to stop; then finishes what is in flight, unless a second signal comes.
-pub(super) async fn serve(mut gateway: Gateway) -> anyhow::Result<ExitCode> {
-    let mut signals = Signals::listen()?;
+pub(super) async fn serve(mut gateway: Gateway, mut signals: Signals) -> ExitCode {
     signals.stop().await;
     tracing::info!(
         connections = gateway.connections(),
@@ -91,18 +94,19 @@ pub(super) async fn serve(mut gateway: Gateway) -> anyhow::Result<ExitCode> {
         log_dropped = counts.log_dropped,
         "stopped"
     );
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }
 
 /// The signals that mean something here.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    /// From now on they do not end the process by themselves.
+    pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

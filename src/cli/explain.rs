@@ -7,6 +7,8 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -50,16 +52,23 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => REQUEST.as_bytes().to_vec(),
     };
     let mut config = super::configuration(args.config.as_deref())?;
-    play_on_loopback(&mut config, origin(response.clone())?);
-    let gateway = Gateway::start(&config)?;
+    let app = App::start(response.clone())?;
+    play_on_loopback(&mut config, app.address);
+    let mut gateway = Gateway::start(&config)?;
     let address = gateway
         .addresses()
         .first()
         .copied()
         .context("no listener")?;
     let answer = exchange(address, &request)?;
+    // So that what goes on behind the answer is done: a capture, a record.
+    super::run::on_this_thread(gateway.drain())?;
     let incident = gateway.incidents().newest(1).pop();
-    let text = explanation(&config, &response, &answer, incident.as_deref());
+    let text = if app.was_asked.load(Ordering::SeqCst) || incident.is_some() {
+        explanation(&config, &response, &answer, incident.as_deref())
+    } else {
+        refusal(&answer)
+    };
     gateway.end();
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
@@ -79,6 +88,7 @@ fn play_on_loopback(config: &mut Config, player: SocketAddr) {
             .upstreams
             .insert("app".to_owned(), config::Upstream::default());
         config.routes.push(config::Route {
+            name: "app".to_owned(),
             upstream: "app".to_owned(),
             ..Default::default()
         });
@@ -97,17 +107,28 @@ fn play_on_loopback(config: &mut Config, player: SocketAddr) {
     }
 }
 
-/// An origin that answers every connection's first request with these bytes and ends. Its thread ends with the process.
-fn origin(response: Vec<u8>) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            // What goes wrong here is seen by the proxy, which says it better.
-            let _ = play(&stream, &response);
-        }
-    });
-    Ok(address)
+/// An app that answers every connection's first request with the same bytes and ends. Its thread ends with the process.
+struct App {
+    address: SocketAddr,
+    /// Whether a request has reached it.
+    was_asked: Arc<AtomicBool>,
+}
+
+impl App {
+    fn start(response: Vec<u8>) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let was_asked = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&was_asked);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                asked.store(true, Ordering::SeqCst);
+                // What goes wrong here is seen by the proxy, which says it better.
+                let _ = play(&stream, &response);
+            }
+        });
+        Ok(Self { address, was_asked })
+    }
 }
 
 fn play(mut stream: &TcpStream, response: &[u8]) -> io::Result<()> {
@@ -128,7 +149,7 @@ fn exchange(address: SocketAddr, request: &[u8]) -> anyhow::Result<Vec<u8>> {
     let end = request
         .iter()
         .position(|byte| *byte == b'\n')
-        .context("the request has no line")?;
+        .context("the request has no request line")?;
     let (line, rest) = request.split_at(end + 1);
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -141,7 +162,7 @@ fn exchange(address: SocketAddr, request: &[u8]) -> anyhow::Result<Vec<u8>> {
         Err(error) => return Err(error).context("the request got no answer"),
     }
     if answer.is_empty() {
-        bail!("the request got no answer: it is not one that the proxy understands");
+        bail!("the request got no answer: it is not one that Pardon understands");
     }
     Ok(answer)
 }
@@ -187,18 +208,38 @@ fn explanation(
     };
     line(&mut text, "verdict", verdict);
     line(&mut text, "why", &why(config, response, incident));
-    if let Some(answered) = head(answer) {
-        let size = answer.len() - answered.body;
-        line(
-            &mut text,
-            "visitor gets",
-            &format!("{}, {size} bytes of body", answered.status),
-        );
-    }
+    explain_answer(&mut text, answer);
     if let Some(incident) = incident {
         explain_incident(&mut text, incident, head(answer).map(|head| head.headers));
     }
     text
+}
+
+/// What became of a request that Pardon answered by itself.
+fn refusal(answer: &[u8]) -> String {
+    let mut text = String::new();
+    line(
+        &mut text,
+        "verdict",
+        "never asked for: the request is refused before it reaches the app",
+    );
+    let no_route = head(answer).is_some_and(|head| head.status == StatusCode::NOT_FOUND);
+    let why = if no_route {
+        "no route is for its host and path; give one that is with --request FILE"
+    } else {
+        "it is not a request that Pardon forwards"
+    };
+    line(&mut text, "why", why);
+    explain_answer(&mut text, answer);
+    text
+}
+
+fn explain_answer(text: &mut String, answer: &[u8]) {
+    if let Some(answered) = head(answer) {
+        let size = answer.len() - answered.body;
+        let says = format!("{}, {size} bytes of body", answered.status);
+        line(text, "visitor gets", &says);
+    }
 }
 
 /// Which rule decided.

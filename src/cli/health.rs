@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::config::{Config, Report};
+
 /// How long each step of the question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -15,6 +17,9 @@ pub struct Args {
     /// The configuration file; default: pardon.toml, then /etc/pardon/pardon.toml, else the default address.
     #[arg(long, value_name = "FILE", env = "PARDON_CONFIG")]
     pub config: Option<PathBuf>,
+    /// As `pardon run` has it: alone, it ignores any file that is not named.
+    #[arg(long, value_name = "URL", env = "PARDON_UPSTREAM", hide = true)]
+    pub upstream: Option<String>,
 }
 
 /// Asks `/readyz`; exit 0 when it says yes.
@@ -40,15 +45,29 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
         Err(error) => {
-            writeln!(io::stderr(), "error: nobody answers at {address}: {error}")?;
+            writeln!(
+                io::stderr(),
+                "error: no Pardon answers at {address} (`admin.listen`): {error}"
+            )?;
             Ok(ExitCode::FAILURE)
         }
     }
 }
 
-/// Where the operator's listener is: as the file says, or the default where there is no file.
-fn address(args: &Args) -> anyhow::Result<Option<SocketAddr>> {
-    let admin = super::configuration(args.config.as_deref())?.admin;
+/// Where the operator's listener is: as the file says, or the default where there is no file. What is wrong with the rest of the
+/// file does not matter here: the running process has read an earlier one.
+fn address(args: &Args) -> Result<Option<SocketAddr>, Report> {
+    let config = match (&args.config, &args.upstream) {
+        (None, Some(_)) => Ok(Config::default()),
+        (named, _) => super::configuration(named.as_deref()),
+    };
+    let admin = match config {
+        Ok(config) => config.admin,
+        Err(report) => match report.readable() {
+            Some(config) => config.admin.clone(),
+            None => return Err(report),
+        },
+    };
     Ok(admin.listen.first().map(|address| reachable(*address)))
 }
 

@@ -41,7 +41,7 @@ impl Gateway {
         let workers = workers(config);
         let snapshot = Arc::new(snapshot(config, workers)?);
         let listeners = bind(&addresses(config))?;
-        let operators = bind(&config.admin.listen)?;
+        let operators = bind_operators(&config.admin)?;
         let incidents = Incidents::new(&config.incidents);
         let state = Arc::new(State::default());
         let failed = |error: io::Error| Report::of(format!("cannot start: {error}"), "");
@@ -272,6 +272,24 @@ fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Report> {
     } else {
         Err(problems)
     }
+}
+
+/// Binds the operator's addresses; of those that nobody has asked for, the ones that are free.
+fn bind_operators(admin: &config::Admin) -> Result<Vec<TcpListener>, Report> {
+    if !admin.optional {
+        return bind(&admin.listen);
+    }
+    let mut bound = Vec::new();
+    for address in &admin.listen {
+        match listen(*address) {
+            Ok(listener) => bound.push(listener),
+            Err(error) => tracing::warn!(
+                "{}; this process cannot be asked whether it is ready",
+                cannot_listen(*address, &error)
+            ),
+        }
+    }
+    Ok(bound)
 }
 
 /// A listener without `SO_REUSEPORT`, so that a second process on a taken port is told so.

@@ -16,6 +16,10 @@ pub struct Admin {
     pub listen: Vec<SocketAddr>,
     /// A file that holds the token asked for by everything but `/livez` and `/readyz`.
     pub token_file: Option<PathBuf>,
+    /// Whether to run without it where its address is taken: so where flags alone say what to run, and nobody has asked for it;
+    /// not a key.
+    #[serde(skip)]
+    pub optional: bool,
 }
 
 impl Default for Admin {
@@ -23,6 +27,7 @@ impl Default for Admin {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 9180))],
             token_file: None,
+            optional: false,
         }
     }
 }

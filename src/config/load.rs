@@ -155,6 +155,7 @@ pub(super) fn parse_in(
 pub fn for_upstream(url: &str, listen: Option<&str>) -> Result<Loaded, Report> {
     let source = Arc::new(Source::default());
     let mut config = Config::default();
+    config.admin.optional = true;
     let flags = Flags {
         upstream: Some(url.to_owned()),
         listen: listen.map(str::to_owned),

@@ -112,6 +112,10 @@ impl Handler for Proxy {
     async fn settle(self: Rc<Self>) {
         Self::settle(self).await;
     }
+
+    fn hurry(&self) {
+        Self::hurry(self);
+    }
 }
 
 /// What only building the parts finds out: templates, logos, authorities. Nothing is bound or started. The configuration may be

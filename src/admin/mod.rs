@@ -69,6 +69,8 @@ impl Handler for Admin {
     }
 
     async fn settle(self: Rc<Self>) {}
+
+    fn hurry(&self) {}
 }
 
 fn say(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {

@@ -17,20 +17,29 @@ pub(super) struct Afterwork(Rc<Open>);
 struct Open {
     count: Cell<usize>,
     empty: Notify,
+    hurried: Cell<bool>,
+    hurry: Notify,
 }
 
 /// A future that is not lost when it is dropped: it goes on in a task of its own.
 pub(super) struct Detached {
-    work: Option<Pin<Box<dyn Future<Output = ()>>>>,
-    afterwork: Afterwork,
+    work: Option<Counted>,
+}
+
+/// Work under way.
+struct Counted {
+    work: Pin<Box<dyn Future<Output = ()>>>,
+    open: Rc<Open>,
 }
 
 impl Afterwork {
     /// Work that is awaited as long as somebody does, and finished in any case.
     pub(super) fn detached(&self, work: impl Future<Output = ()> + 'static) -> Detached {
+        let open = Rc::clone(&self.0);
+        open.count.set(open.count.get() + 1);
+        let work = Box::pin(work);
         Detached {
-            work: Some(Box::pin(work)),
-            afterwork: self.clone(),
+            work: Some(Counted { work, open }),
         }
     }
 
@@ -40,16 +49,29 @@ impl Afterwork {
             self.0.empty.notified().await;
         }
     }
+
+    /// Tells all work to come to its end with what it has.
+    pub(super) fn hurry(&self) {
+        self.0.hurried.set(true);
+        self.0.hurry.notify_waiters();
+    }
+
+    /// Ends when work is to come to its end.
+    pub(super) async fn hurried(&self) {
+        while !self.0.hurried.get() {
+            self.0.hurry.notified().await;
+        }
+    }
 }
 
 impl Future for Detached {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(work) = &mut self.work else {
+        let Some(counted) = &mut self.work else {
             return Poll::Ready(());
         };
-        let poll = work.as_mut().poll(cx);
+        let poll = counted.work.as_mut().poll(cx);
         if poll.is_ready() {
             self.work = None;
         }
@@ -59,24 +81,17 @@ impl Future for Detached {
 
 impl Drop for Detached {
     fn drop(&mut self) {
-        let Some(work) = self.work.take() else { return };
-        let open = Rc::clone(&self.afterwork.0);
-        open.count.set(open.count.get() + 1);
-        let counted = Counted(open);
-        spawn_local(async move {
-            let _counted = counted;
-            work.await;
-        });
+        if let Some(mut counted) = self.work.take() {
+            spawn_local(async move { counted.work.as_mut().await });
+        }
     }
 }
 
-struct Counted(Rc<Open>);
-
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.count.set(self.0.count.get() - 1);
-        if self.0.count.get() == 0 {
-            self.0.empty.notify_waiters();
+        self.open.count.set(self.open.count.get() - 1);
+        if self.open.count.get() == 0 {
+            self.open.empty.notify_waiters();
         }
     }
 }

@@ -147,6 +147,11 @@ impl Proxy {
     pub async fn settle(self: Rc<Self>) {
         self.afterwork.done().await;
     }
+
+    /// Cuts the captures under way, so that their incidents are recorded with what has come.
+    pub fn hurry(&self) {
+        self.afterwork.hurry();
+    }
 }
 
 /// Counts a visitor who leaves before there is an answer: the exchange is dropped then.

@@ -145,7 +145,12 @@ impl Proxy {
         (mut capture, hold, kind): (Capture<R>, Duration, ContentKind),
         ready: oneshot::Sender<()>,
     ) {
-        if timeout(hold, capture.read()).await.is_ok() {
+        let whole = tokio::select! {
+            biased;
+            read = timeout(hold, capture.read()) => read.is_ok(),
+            () = self.afterwork.hurried() => false,
+        };
+        if whole {
             draft.take(capture.finish(), &kind);
             self.commit(draft).await;
             // Where nobody waits any more the visitor has left.
@@ -155,7 +160,11 @@ impl Proxy {
         draft.take(capture.so_far(), &kind);
         let incident = self.commit(draft).await;
         let _ = ready.send(());
-        capture.read().await;
+        tokio::select! {
+            biased;
+            () = capture.read() => {}
+            () = self.afterwork.hurried() => {}
+        }
         let mut amended = Incident::clone(&incident);
         amended.take(capture.finish(), &kind);
         if let Some(body) = amended.body {

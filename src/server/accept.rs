@@ -15,6 +15,9 @@ use super::connection::{self, Shared, TOO_MANY};
 use super::drain::Drain;
 use super::{Handler, Phase, Settings};
 
+/// How long what is to be recorded may take once the time is up.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// A socket on its way to the worker that will serve it; non-blocking, and in no worker's reactor yet.
 #[derive(Debug)]
 struct Accepted {
@@ -146,6 +149,9 @@ impl Worker {
                 () = tokio::time::sleep(shared.settings.drain) => {}
                 () = wait_for(&mut phase, Phase::Ended) => {}
             }
+            shared.handler.hurry();
+            let last = Rc::clone(&shared.handler).settle();
+            drop(tokio::time::timeout(LAST_WORDS, last).await);
             Ok(())
         })
     }

@@ -50,6 +50,9 @@ pub trait Handler: 'static {
 
     /// Ends when nothing of this worker's is under way that outlives a connection.
     fn settle(self: Rc<Self>) -> impl Future<Output = ()>;
+
+    /// The time is up: what [`Handler::settle`] waits for is to come to its end with what it has.
+    fn hurry(&self);
 }
 
 /// What a server needs to know: a part of [`config::Server`], and the part that an admin listener has too.

@@ -45,9 +45,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
         Err(error) => {
+            let reason = reason(&error);
             writeln!(
                 io::stderr(),
-                "error: no Pardon answers at {address} (`admin.listen`): {error}"
+                "error: no Pardon answers at {address} (`admin.listen`): {reason}"
             )?;
             Ok(ExitCode::FAILURE)
         }
@@ -81,6 +82,16 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+/// Why there is no answer, as a person says it.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("nothing came for {} seconds", PATIENCE.as_secs())
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// The status and the text of `/readyz`, of which at most 4 KiB are read.
 fn ask(address: SocketAddr) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
@@ -92,9 +103,8 @@ fn ask(address: SocketAddr) -> io::Result<(u16, String)> {
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|line| line.get(..3)?.parse().ok());
     let status =
         status.ok_or_else(|| io::Error::other("what answers there does not speak HTTP"))?;
     Ok((status, body.to_owned()))

@@ -4,12 +4,14 @@
 mod client;
 mod gateway;
 mod origin;
+mod program;
 
 use std::time::{Duration, Instant};
 
 pub use client::{Answer, Client, End};
 pub use gateway::Gateway;
 pub use origin::{Origin, Received, Visit};
+pub use program::{Folder, Program, Said, get, said};
 
 /// The longest that a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -8,7 +8,7 @@ use std::thread;
 
 use socket2::SockRef;
 
-use super::PATIENCE;
+use super::{PATIENCE, eventually};
 
 /// An app on a free loopback port; it ends with this value.
 pub struct Origin {
@@ -20,6 +20,7 @@ pub struct Origin {
 struct Log {
     ended: AtomicBool,
     connections: AtomicUsize,
+    arrivals: AtomicUsize,
     requests: Mutex<Vec<Received>>,
 }
 
@@ -116,6 +117,18 @@ impl Origin {
         requests[0].clone()
     }
 
+    /// How many requests' heads have come so far, answered or not.
+    pub fn arrivals(&self) -> usize {
+        self.log.arrivals.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many requests' heads have come.
+    pub fn wait_for_arrivals(&self, count: usize) {
+        eventually("requests to reach the app", || {
+            (self.arrivals() >= count).then_some(())
+        });
+    }
+
     /// How many connections were opened so far.
     pub fn connections(&self) -> usize {
         self.log.connections.load(Ordering::SeqCst)
@@ -149,6 +162,7 @@ fn serve(
         let Some(head) = visit.read_head() else {
             return;
         };
+        log.arrivals.fetch_add(1, Ordering::SeqCst);
         if let Some(received) = script(&mut visit, head) {
             log.requests.lock().unwrap().push(received);
         }

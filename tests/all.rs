@@ -9,6 +9,7 @@
 )]
 
 mod commands;
+mod explain;
 mod layout;
 mod passing;
 mod support;

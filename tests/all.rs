@@ -9,6 +9,7 @@
 )]
 
 mod commands;
+mod demo;
 mod explain;
 mod layout;
 mod passing;

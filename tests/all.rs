@@ -11,6 +11,7 @@
 mod commands;
 mod demo;
 mod explain;
+mod health;
 mod layout;
 mod passing;
 mod support;

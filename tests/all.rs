@@ -13,5 +13,6 @@ mod demo;
 mod explain;
 mod health;
 mod layout;
+mod log;
 mod passing;
 mod support;

@@ -15,4 +15,5 @@ mod health;
 mod layout;
 mod log;
 mod passing;
+mod shutdown;
 mod support;

@@ -1,0 +1,217 @@
+//! The process's end, and what it lives through: signals, a lack of file descriptors.
+
+use std::net::TcpStream;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::support::{Client, End, Origin, Program, eventually, get};
+
+/// Holds an app's answers back until a test lets them go.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self) {
+        let open = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_while(open, |open| !*open).unwrap());
+    }
+}
+
+/// An app that answers `/now` at once and everything else once the gate is open.
+fn gated(gate: &Gate) -> Origin {
+    let gate = gate.clone();
+    Origin::new(move |visit, request| {
+        if !request.line().starts_with("GET /now ") {
+            gate.wait();
+        }
+        visit.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+    })
+}
+
+/// An app that never answers.
+fn silent() -> Origin {
+    Origin::new(|visit, _| visit.wait_for_close())
+}
+
+/// A visitor whose request has reached the app.
+fn waiting(program: &Program, origin: &Origin) -> Client {
+    let before = origin.arrivals();
+    let mut visitor = program.connect();
+    visitor.send(get("/", ""));
+    origin.wait_for_arrivals(before + 1);
+    visitor
+}
+
+#[test]
+fn what_is_in_flight_is_finished() {
+    for signal in ["TERM", "INT"] {
+        let gate = Gate::default();
+        let origin = gated(&gate);
+        let mut program = Program::set(&origin, "");
+        let mut visitor = waiting(&program, &origin);
+        program.signal(signal);
+        program.line("stopping");
+        gate.open();
+        let answer = visitor.answer();
+        assert_eq!(
+            (answer.status, answer.text(), answer.end),
+            (200, "done", End::Whole)
+        );
+        assert_eq!(program.ended().code(), Some(0), "{signal}");
+        assert!(program.lines().last().unwrap().contains("stopped"));
+    }
+}
+
+#[test]
+fn idle_connections_close_at_once_and_no_new_ones_are_taken() {
+    let gate = Gate::default();
+    let origin = gated(&gate);
+    let mut program = Program::set(&origin, "");
+    let mut used = program.connect();
+    assert_eq!(used.ask(get("/now", "")).status, 200);
+    let mut fresh = program.connect();
+    let mut visitor = waiting(&program, &origin);
+    program.signal("TERM");
+    assert!(used.is_closed());
+    assert!(fresh.is_closed());
+    let address = program.address();
+    eventually("connections to be refused", || {
+        TcpStream::connect(address).err()
+    });
+    assert!(program.is_running());
+    gate.open();
+    assert_eq!(visitor.answer().status, 200);
+    assert_eq!(program.ended().code(), Some(0));
+}
+
+#[test]
+fn what_takes_longer_than_the_drain_is_cut() {
+    let origin = silent();
+    let mut program = Program::set(&origin, "[server]\ndrain = \"200ms\"");
+    let mut visitor = waiting(&program, &origin);
+    let begun = Instant::now();
+    program.signal("TERM");
+    assert_eq!(program.ended().code(), Some(0));
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(200), "{took:?}");
+    assert!(took < Duration::from_millis(1200), "{took:?}");
+    assert!(visitor.is_closed());
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for second in ["TERM", "INT"] {
+        let origin = silent();
+        let mut program = Program::set(&origin, "[server]\ndrain = \"1h\"");
+        let mut visitor = waiting(&program, &origin);
+        program.signal("TERM");
+        program.line("stopping: ");
+        program.signal(second);
+        assert_eq!(program.ended().code(), Some(0));
+        program.line("stopping at once");
+        assert!(visitor.is_closed());
+    }
+}
+
+#[test]
+fn a_hangup_is_no_reason_to_end() {
+    let origin = Origin::saying(200, "", "still here");
+    let mut program = Program::set(&origin, "");
+    program.address();
+    program.signal("HUP");
+    let said = program.json("SIGHUP");
+    assert_eq!(said["level"], "WARN");
+    assert!(
+        said["message"]
+            .as_str()
+            .unwrap()
+            .contains("reloading is not supported yet")
+    );
+    assert_eq!(program.get("/", "").text(), "still here");
+    assert!(program.is_running());
+}
+
+#[test]
+fn a_capture_under_way_is_finished_and_logged() {
+    let gate = Gate::default();
+    let rest = gate.clone();
+    let origin = Origin::new(move |visit, _| {
+        visit.send("HTTP/1.1 500 X\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nfirst");
+        rest.wait();
+        visit.send("-last");
+    });
+    let mut program = Program::set(
+        &origin,
+        "[intercept.capture]\nhold = \"20s\"\ndeadline = \"20s\"",
+    );
+    let mut visitor = waiting(&program, &origin);
+    program.signal("TERM");
+    program.line("stopping");
+    gate.open();
+    let answer = visitor.answer();
+    assert_eq!((answer.status, answer.end), (500, End::Whole));
+    assert_eq!(program.ended().code(), Some(0));
+    assert_eq!(program.incident(answer.id())["body"], "first-last");
+}
+
+#[test]
+fn a_capture_that_outlasts_the_drain_is_cut_and_logged() {
+    let origin = Origin::new(|visit, _| {
+        visit.send("HTTP/1.1 500 X\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nfirst");
+        visit.wait_for_close();
+    });
+    let settings =
+        "[server]\ndrain = \"200ms\"\n[intercept.capture]\nhold = \"20s\"\ndeadline = \"20s\"";
+    let mut program = Program::set(&origin, settings);
+    let _visitor = waiting(&program, &origin);
+    let begun = Instant::now();
+    program.signal("TERM");
+    assert_eq!(program.ended().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_millis(1200));
+    assert_eq!(program.json("pardon::incident")["body"], "first");
+}
+
+#[test]
+fn a_second_signal_loses_no_incident() {
+    let origin = Origin::new(|visit, _| {
+        visit.send("HTTP/1.1 500 X\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nfirst");
+        visit.wait_for_close();
+    });
+    let settings =
+        "[server]\ndrain = \"1h\"\n[intercept.capture]\nhold = \"20s\"\ndeadline = \"20s\"";
+    let mut program = Program::set(&origin, settings);
+    let _visitor = waiting(&program, &origin);
+    program.signal("TERM");
+    program.line("stopping: ");
+    program.signal("TERM");
+    assert_eq!(program.ended().code(), Some(0));
+    let cause = &program.json("pardon::incident")["cause"];
+    assert_eq!(cause, "upstream_status");
+}
+
+#[test]
+fn a_lack_of_file_descriptors_is_lived_through() {
+    let origin = Origin::saying(200, "", "from the app");
+    let (folder, arguments) = Program::file(&origin, "");
+    let mut command = folder.command_after("ulimit -n 40", &arguments);
+    let mut program = Program::run(folder, &mut command);
+    let address = program.address();
+    let (begun, busy) = (Instant::now(), program.cpu_time());
+    let crowd: Vec<_> = (0..60).map(|_| Client::connect(address)).collect();
+    // Each worker tries again ten times a second.
+    eventually("five attempts to accept", || {
+        let failed = |line: &&String| line.contains("cannot accept");
+        let lines = program.lines();
+        (lines.iter().filter(failed).count() >= 10).then_some(())
+    });
+    let (took, used) = (begun.elapsed(), program.cpu_time().saturating_sub(busy));
+    drop(crowd);
+    assert_eq!(program.get("/", "").text(), "from the app");
+    assert!(used < took / 2, "{used:?} of CPU in {took:?}");
+    assert!(program.is_running());
+}

@@ -13,6 +13,7 @@ mod demo;
 mod explain;
 mod health;
 mod layout;
+mod live_apps;
 mod log;
 mod passing;
 mod shutdown;

@@ -89,9 +89,9 @@ fn configuration(app: SocketAddr, listen: SocketAddr) -> anyhow::Result<Config> 
     }
     config.upstreams.insert("refused".to_owned(), refused);
     let mut route = config.routes.first().cloned().unwrap_or_default();
-    route.name = "refused".to_owned();
-    route.path = "/refused".to_owned();
-    route.upstream = "refused".to_owned();
+    "refused".clone_into(&mut route.name);
+    "/refused".clone_into(&mut route.path);
+    "refused".clone_into(&mut route.upstream);
     config.routes.insert(0, route);
     for route in &mut config.routes {
         route.brand = config.brand.clone();

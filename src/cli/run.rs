@@ -18,7 +18,7 @@ pub struct Args {
     /// The configuration file; default: pardon.toml, then /etc/pardon/pardon.toml.
     #[arg(long, value_name = "FILE", env = "PARDON_CONFIG")]
     pub config: Option<PathBuf>,
-    /// The app to stand in front of, e.g. http://127.0.0.1:3000. Alone, it ignores any file that is not named.
+    /// The app to stand in front of, e.g. `http://127.0.0.1:3000`. Alone, it ignores any file that is not named.
     #[arg(long, value_name = "URL", env = "PARDON_UPSTREAM")]
     pub upstream: Option<String>,
     /// The address to listen on, e.g. 127.0.0.1:8080.

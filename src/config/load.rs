@@ -166,7 +166,7 @@ impl Flags {
         let wrong =
             |flag: &str, reason| Problem::new(None, format!("bad value for `{flag}`"), reason);
         if let Some(url) = &self.upstream {
-            match Endpoint::read(url).and_then(|endpoint| place(endpoint, config)) {
+            match Endpoint::read(url).and_then(|endpoint| place(&endpoint, config)) {
                 Ok(()) => {}
                 Err(reason) => problems.push(wrong("--upstream", reason)),
             }
@@ -181,7 +181,7 @@ impl Flags {
 }
 
 /// Makes an endpoint the only one of the only upstream.
-fn place(endpoint: Endpoint, config: &mut Config) -> Result<(), String> {
+fn place(endpoint: &Endpoint, config: &mut Config) -> Result<(), String> {
     if config.upstreams.len() > 1 {
         return Err("the file has several upstreams; say there where each is".to_owned());
     }

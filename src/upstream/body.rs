@@ -128,7 +128,11 @@ impl RequestBody {
     /// When its last piece was sent; now, as long as the client is the one that is waited for.
     pub(super) fn progress(&self) -> Option<Instant> {
         let source = self.0.as_ref()?;
-        Some(if source.awaited.get() { Instant::now() } else { source.progress.get() })
+        Some(if source.awaited.get() {
+            Instant::now()
+        } else {
+            source.progress.get()
+        })
     }
 
     /// What opens its gate, if it has one.

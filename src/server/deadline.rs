@@ -97,11 +97,11 @@ impl Watch {
             0 => None,
             since => Some((since - 1, *timeouts.write)),
         };
-        let longest = (*timeouts.head).min(*timeouts.write).min(*timeouts.idle);
+        let next_look = (*timeouts.head).min(*timeouts.write).min(*timeouts.idle);
         [doing, blocked]
             .into_iter()
             .flatten()
-            .try_fold(longest, |left, (since, limit)| {
+            .try_fold(next_look, |left, (since, limit)| {
                 let spent = Duration::from_millis(now.saturating_sub(since));
                 let rest = limit.checked_sub(spent).filter(|rest| !rest.is_zero())?;
                 Some(left.min(rest))

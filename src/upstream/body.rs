@@ -59,6 +59,8 @@ struct Source {
     ended: Cell<bool>,
     fault: Cell<Option<BodyFault>>,
     progress: Cell<Instant>,
+    /// Whether the client is the one that is waited for.
+    awaited: Cell<bool>,
     pause: RefCell<Pause>,
     gate: Option<Gate>,
 }
@@ -96,6 +98,7 @@ impl RequestBody {
             ended: Cell::new(false),
             fault: Cell::new(None),
             progress: Cell::new(Instant::now()),
+            awaited: Cell::new(false),
             pause: RefCell::new(Pause::new(limits.pause)),
             gate: expects.then(Gate::new),
         })))
@@ -122,9 +125,14 @@ impl RequestBody {
         self.0.as_ref().and_then(|source| source.fault.get())
     }
 
-    /// When its last piece was sent.
+    /// When its last piece was sent; now, as long as the client is the one that is waited for.
     pub(super) fn progress(&self) -> Option<Instant> {
-        self.0.as_ref().map(|source| source.progress.get())
+        let source = self.0.as_ref()?;
+        Some(if source.awaited.get() {
+            Instant::now()
+        } else {
+            source.progress.get()
+        })
     }
 
     /// What opens its gate, if it has one.
@@ -179,7 +187,9 @@ impl Source {
             return Poll::Ready(None);
         };
         self.begun.set(true);
-        match Pin::new(body).poll_frame(cx) {
+        let polled = Pin::new(body).poll_frame(cx);
+        self.awaited.set(polled.is_pending());
+        match polled {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.count(frame))),
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(BodyFault::Broken)))),
             Poll::Ready(None) => {

@@ -43,7 +43,7 @@ fn the_operators_paths_are_on_the_operators_listener_alone() {
     let program = Program::set(&origin, "");
     assert_eq!(program.get("/readyz", "").text(), "the app's");
     assert_eq!(program.ask_admin("/").status, 404);
-    assert_eq!(origin.requests().len(), 1);
+    assert_eq!(origin.arrivals(), 1);
 }
 
 #[test]

@@ -204,14 +204,17 @@ fn a_lack_of_file_descriptors_is_lived_through() {
     let (begun, busy) = (Instant::now(), program.cpu_time());
     let crowd: Vec<_> = (0..60).map(|_| Client::connect(address)).collect();
     // Each worker tries again ten times a second.
-    eventually("five attempts to accept", || {
+    eventually("workers to try again and again", || {
         let failed = |line: &&String| line.contains("cannot accept");
         let lines = program.lines();
         (lines.iter().filter(failed).count() >= 10).then_some(())
     });
     let (took, used) = (begun.elapsed(), program.cpu_time().saturating_sub(busy));
     drop(crowd);
-    assert_eq!(program.get("/", "").text(), "from the app");
+    // The first to be accepted may find no descriptor left for the way to the app.
+    eventually("requests to be answered again", || {
+        (program.get("/", "").text() == "from the app").then_some(())
+    });
     assert!(used < took / 2, "{used:?} of CPU in {took:?}");
     assert!(program.is_running());
 }

@@ -51,6 +51,26 @@ fn run_needs_no_file() {
 }
 
 #[test]
+fn two_sidecars_run_on_one_machine() {
+    let origin = Origin::saying(200, "", "from the app");
+    let start = || {
+        let folder = Folder::new();
+        let mut command = folder.command(&["run", "--upstream", &origin.url()]);
+        command.args(["--listen", "127.0.0.1:0"]);
+        Program::run(folder, &mut command)
+    };
+    let pair = [start(), start()];
+    let answers = pair.each_ref().map(|program| program.get("/", ""));
+    assert!(answers.iter().all(|answer| answer.text() == "from the app"));
+    // Only one of them can have the operator's port, which neither was told to take.
+    let warned = |program: &Program| {
+        let lines = program.lines().join("\n");
+        lines.contains("cannot listen on 127.0.0.1:9180: another process listens there")
+    };
+    assert!(pair.iter().any(warned));
+}
+
+#[test]
 fn run_takes_its_flags_from_the_environment() {
     let origin = Origin::saying(200, "", "from the app");
     let folder = Folder::new();

@@ -1,5 +1,14 @@
 //! The promises of the README, one module each.
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this binary is tests from end to end, and tests fail loudly; clippy sees only the functions marked as such"
+)]
 
 mod layout;
 mod passing;
+mod real_input;
 mod support;

@@ -11,4 +11,5 @@
 mod layout;
 mod passing;
 mod real_input;
+mod replacing;
 mod support;

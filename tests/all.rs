@@ -10,6 +10,8 @@
 
 mod layout;
 mod passing;
+mod policy;
 mod real_input;
 mod replacing;
+mod request_id;
 mod support;

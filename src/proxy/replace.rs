@@ -159,6 +159,7 @@ impl Proxy {
             let Incident {
                 summary,
                 fingerprint,
+                upstream,
                 ..
             } = amended;
             self.incidents.amend(
@@ -167,6 +168,7 @@ impl Proxy {
                     body,
                     summary,
                     fingerprint,
+                    error: upstream.and_then(|upstream| upstream.error),
                 },
             );
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pardon::config::{self, Config, Listen};
-use pardon::incident::Incident;
+use pardon::incident::{Incident, Incidents};
 
 use super::{Answer, Client, Origin, eventually};
 
@@ -101,6 +101,11 @@ impl Gateway {
                 .into_iter()
                 .find(|incident| ready(incident))
         })
+    }
+
+    /// Where its incidents are kept.
+    pub fn store(&self) -> &Incidents {
+        self.inner.incidents()
     }
 
     /// The visitors' connections open now.

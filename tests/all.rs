@@ -10,6 +10,7 @@
 
 mod capture;
 mod layout;
+mod pages;
 mod passing;
 mod policy;
 mod real_input;

@@ -45,15 +45,27 @@ impl Gateway {
         )
     }
 
-    fn start(mut config: Config) -> Self {
+    /// Why a proxy with these lines of configuration is refused, be it by the file's checks or at the start.
+    pub fn refused(toml: &str) -> Vec<String> {
+        let text = format!("{toml}\n[upstreams.app]\nendpoints = [\"http://127.0.0.1:9\"]\n");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        match config::parse(&text, "test.toml", folder) {
+            Ok(loaded) => Self::try_start(loaded.config).err().unwrap_or_default(),
+            Err(report) => vec![report.to_string()],
+        }
+    }
+
+    fn start(config: Config) -> Self {
+        Self::try_start(config).unwrap_or_else(|problems| panic!("{}", problems.join("\n")))
+    }
+
+    fn try_start(mut config: Config) -> Result<Self, Vec<String>> {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         config.server.listen = vec![Listen::Tcp(free)];
         config.admin.listen = vec![free];
         config.server.workers.get_or_insert(2);
-        let inner = pardon::gateway::Gateway::start(&config);
-        Self {
-            inner: inner.unwrap_or_else(|problems| panic!("{}", problems.join("\n"))),
-        }
+        let inner = pardon::gateway::Gateway::start(&config)?;
+        Ok(Self { inner })
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -77,10 +77,10 @@ impl Recorded {
         };
         Self {
             entry,
+            bytes,
             line,
             headers,
             body,
-            bytes,
         }
     }
 

@@ -161,10 +161,9 @@ fn what_the_keep_list_names_stays_as_often_as_it_stood() {
         ("vary", "Origin"),
         ("vary", "Accept"),
     ];
-    let lines: String = kept
-        .iter()
+    let lines = kept
         .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+        .concat();
     let origin = failing(503, &lines);
     let gateway = Gateway::before(&origin);
 

@@ -46,12 +46,15 @@ impl Gateway {
     }
 
     /// Why a proxy with these lines of configuration is refused, be it by the file's checks or at the start.
-    pub fn refused(toml: &str) -> Vec<String> {
+    pub fn refused(toml: &str) -> String {
         let text = format!("{toml}\n[upstreams.app]\nendpoints = [\"http://127.0.0.1:9\"]\n");
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         match config::parse(&text, "test.toml", folder) {
-            Ok(loaded) => Self::try_start(loaded.config).err().unwrap_or_default(),
-            Err(report) => vec![report.to_string()],
+            Ok(loaded) => Self::try_start(loaded.config)
+                .err()
+                .expect("a refusal")
+                .join("\n"),
+            Err(report) => report.to_string(),
         }
     }
 

@@ -41,6 +41,7 @@ pub struct Visit {
     stream: TcpStream,
     reader: BufReader<TcpStream>,
     open: bool,
+    log: Arc<Log>,
     /// Which connection it is, counted from 1.
     pub connection: usize,
 }
@@ -133,7 +134,7 @@ impl Drop for Origin {
 fn serve(
     stream: TcpStream,
     connection: usize,
-    log: &Log,
+    log: &Arc<Log>,
     script: &dyn Fn(&mut Visit, String) -> Option<Received>,
 ) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -143,15 +144,14 @@ fn serve(
         stream,
         reader,
         open: true,
+        log: Arc::clone(log),
         connection,
     };
     while visit.open {
         let Some(head) = visit.read_head() else {
             return;
         };
-        if let Some(received) = script(&mut visit, head) {
-            log.requests.lock().unwrap().push(received);
-        }
+        script(&mut visit, head);
     }
 }
 
@@ -190,7 +190,8 @@ impl Visit {
         drop(io::copy(&mut self.reader, &mut io::sink()));
     }
 
-    /// Reads the rest of a request whose head has come.
+    /// Reads the rest of a request whose head has come. From then on it is among the [`Origin::requests`], so that a
+    /// client that has its answer finds it there.
     pub fn finish(&mut self, head: String) -> Received {
         let (mut body, mut trailers) = (Vec::new(), Vec::new());
         if let Some(length) = field(&head, "content-length") {
@@ -201,12 +202,15 @@ impl Visit {
         } else if field(&head, "transfer-encoding").is_some() {
             self.read_chunks(&mut body, &mut trailers);
         }
-        Received {
+        let received = Received {
             head,
             body,
             trailers,
             connection: self.connection,
-        }
+        };
+        let mut requests = self.log.requests.lock().unwrap();
+        requests.push(received.clone());
+        received
     }
 
     /// The next request's head; none where the peer has closed the connection.

@@ -59,6 +59,11 @@ fn every_status_from_500_to_599_is_replaced_and_stays() {
         ));
 
         assert_page(&answer, status);
+        assert!(
+            answer.line.ends_with(char::is_alphabetic),
+            "{}",
+            answer.line
+        );
         assert_eq!(names(&answer), PAGE_FIELDS);
         assert_eq!(
             answer.header("content-type"),
@@ -77,7 +82,12 @@ fn every_status_from_500_to_599_is_replaced_and_stays() {
 
 #[test]
 fn head_gets_the_head_of_the_page_and_nothing_more() {
-    let origin = Origin::answering("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+    let origin = Origin::new(|visit, request| {
+        visit.send("HTTP/1.1 500 No\r\nContent-Length: 7\r\n\r\n");
+        if !request.line().starts_with("HEAD") {
+            visit.send("hunter2");
+        }
+    });
     let gateway = Gateway::before(&origin);
     let mut client = gateway.connect();
     let request =
@@ -94,6 +104,7 @@ fn head_gets_the_head_of_the_page_and_nothing_more() {
     };
     assert_eq!(lasting(&head), lasting(&page));
     assert_eq!(gateway.incident(head.id()).request.method, "HEAD");
+    assert_eq!(origin.connections(), 1);
 }
 
 #[test]

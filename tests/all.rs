@@ -8,6 +8,7 @@
     reason = "this binary is tests from end to end, and tests fail loudly; clippy sees only the functions marked as such"
 )]
 
+mod capture;
 mod commands;
 mod demo;
 mod explain;
@@ -15,6 +16,11 @@ mod health;
 mod layout;
 mod live_apps;
 mod log;
+mod pages;
 mod passing;
+mod policy;
+mod real_input;
+mod replacing;
+mod request_id;
 mod shutdown;
 mod support;

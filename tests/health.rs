@@ -43,7 +43,7 @@ fn the_operators_paths_are_on_the_operators_listener_alone() {
     let program = Program::set(&origin, "");
     assert_eq!(program.get("/readyz", "").text(), "the app's");
     assert_eq!(program.ask_admin("/").status, 404);
-    assert_eq!(origin.arrivals(), 1);
+    assert_eq!(origin.requests().len(), 1);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_draining_process_is_alive_but_not_ready() {
     let mut program = Program::set(&origin, "");
     let mut visitor = program.connect();
     visitor.send(get("/", ""));
-    origin.wait_for_arrivals(1);
+    origin.wait_for_requests(1);
     program.signal("TERM");
     program.line("stopping");
     assert_eq!(program.ask_admin("/livez").status, 200);

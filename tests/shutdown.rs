@@ -40,10 +40,10 @@ fn silent() -> Origin {
 
 /// A visitor whose request has reached the app.
 fn waiting(program: &Program, origin: &Origin) -> Client {
-    let before = origin.arrivals();
+    let before = origin.requests().len();
     let mut visitor = program.connect();
     visitor.send(get("/", ""));
-    origin.wait_for_arrivals(before + 1);
+    origin.wait_for_requests(before + 1);
     visitor
 }
 

@@ -565,12 +565,15 @@ mod tests {
             body: body(b"ValueError: late"),
             summary: "ValueError: late".to_owned(),
             fingerprint: Fingerprint(7),
+            error: Some("it broke off".to_owned()),
         };
         let amended = incidents.amend(&early, amendment.clone());
         let found = &incidents.find("id-0")[0];
         assert_eq!(found.seq, early.seq);
         assert_eq!(found.summary, "ValueError: late");
         assert_eq!(found.body.as_ref().unwrap().content, "ValueError: late");
+        let error = &found.upstream.as_ref().unwrap().error;
+        assert_eq!(error.as_deref(), Some("it broke off"));
         assert_eq!(incidents.newest(10).len(), 2);
         assert_eq!(incidents.budget().taken(), before + 16);
         assert_eq!(amended.fingerprint, Fingerprint(7));
@@ -596,6 +599,7 @@ mod tests {
             body: body(&b"y".repeat(120)),
             summary: String::new(),
             fingerprint: Fingerprint(0),
+            error: None,
         };
         incidents.amend(&late, amendment);
         assert_eq!(

@@ -91,7 +91,7 @@ pub struct UpstreamRecord {
     pub attempts: u32,
     /// From the request's sending to the answer's head, in milliseconds.
     pub head_ms: Option<f64>,
-    /// What went wrong, when there was no answer.
+    /// What went wrong: with the exchange when there was no answer, else with the answer's body.
     pub error: Option<String>,
 }
 
@@ -150,16 +150,23 @@ pub struct Amendment {
     pub summary: String,
     /// The fingerprint that belongs to the summary.
     pub fingerprint: Fingerprint,
+    /// What went wrong with the body, where something did.
+    pub error: Option<String>,
 }
 
 impl Incident {
     /// The same incident with what came later.
     #[must_use]
     pub fn amended(&self, amendment: Amendment) -> Self {
+        let mut upstream = self.upstream.clone();
+        if let Some(upstream) = &mut upstream {
+            upstream.error = amendment.error;
+        }
         Self {
             body: Some(amendment.body),
             summary: amendment.summary,
             fingerprint: amendment.fingerprint,
+            upstream,
             ..self.clone()
         }
     }

@@ -83,7 +83,7 @@ impl Policy {
             })
     }
 
-    /// The headers of a failed answer that its page keeps. `Connection` and what it names are never among them.
+    /// The headers of a failed answer that its page keeps.
     pub fn kept<'a>(
         &'a self,
         headers: &'a HeaderMap,

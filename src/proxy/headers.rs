@@ -1,8 +1,8 @@
 //! Which header fields go on, and which stay behind: RFC 9110, 7.6.1, and the forwarding fields of RFC 7239.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderValue, TE, TRANSFER_ENCODING,
-    UPGRADE, VIA,
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, EXPECT, FORWARDED, HOST,
+    HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, Version};
 
@@ -232,6 +232,30 @@ pub(super) fn clean_answer(headers: &mut HeaderMap) {
         PROXY_CONNECTION,
     ] {
         headers.remove(name);
+    }
+}
+
+/// Adds to a page's fields those that it keeps of the answer that it stands in for: none that belongs to the connection
+/// with the app, none that describes the body that was replaced, none that the page states itself.
+pub(super) fn keep<'a>(
+    page: &mut HeaderMap,
+    answer: &HeaderMap,
+    listed: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+) {
+    let of_the_body = [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, TRAILER];
+    let fields: Vec<_> = listed
+        .filter(|(name, _)| {
+            !page.contains_key(*name) && !is_hop_by_hop(name) && !of_the_body.contains(name)
+        })
+        .collect();
+    if fields.is_empty() {
+        return;
+    }
+    let named = named_by_connection(answer);
+    for (name, value) in fields {
+        if !named.contains(name) {
+            page.append(name, value.clone());
+        }
     }
 }
 

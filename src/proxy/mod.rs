@@ -17,12 +17,12 @@ mod screen;
 mod upgrade;
 
 use std::any::Any;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -113,7 +113,8 @@ impl Proxy {
         let answer = self.forward(exchange, route, body).await;
         match intercept::judge(answer, &route.policy) {
             Verdict::Pass(answer) => self.pass(exchange, route, answer),
-            Verdict::Replace(failure) => self.replace(exchange, route, failure).await,
+            // Boxed, as is all that is rare: the future of a passing request is moved about and stays small.
+            Verdict::Replace(failure) => Box::pin(self.replace(exchange, route, failure)).await,
         }
     }
 
@@ -137,7 +138,7 @@ impl Proxy {
         let mut leaving = Leaving { gone: true };
         let response = match caught(self.answer(&exchange, body)).await {
             Ok(response) => response,
-            Err(panic) => self.fail(&exchange, &panic).await,
+            Err(panic) => Box::pin(self.fail(&exchange, &panic)).await,
         };
         leaving.gone = false;
         response
@@ -167,18 +168,30 @@ impl Drop for Leaving {
     }
 }
 
-/// Runs a future; a panic in it becomes an error that says what it said.
-async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let mut future = pin!(future);
-    poll_fn(move |cx| {
+pin_project_lite::pin_project! {
+    /// Runs a future; a panic in it becomes an error that says what it said.
+    struct Caught<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+/// See [`Caught`].
+fn caught<F: Future>(future: F) -> Caught<F> {
+    Caught { future }
+}
+
+impl<F: Future> Future for Caught<F> {
+    type Output = Result<F::Output, String>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.project().future;
         // After a panic the future is dropped and nothing else that it could have left half done is looked at.
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+            Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(said(&*panic))),
         }
-    })
-    .await
+    }
 }
 
 /// What a panic said.

@@ -10,11 +10,11 @@ use http::{HeaderMap, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::Proxy;
 use super::body::Body;
 use super::exchange::Exchange;
 use super::failure::{Outcome, Terms, outcome};
 use super::route::Route;
+use super::{Proxy, headers};
 use crate::incident::{self, Amendment, BodyRecord, Cause, Confirmation, Incident, UpstreamRecord};
 use crate::intercept::{Capture, Captured, FailedAnswer, Failure};
 use crate::page::Notice;
@@ -49,11 +49,8 @@ impl Proxy {
             terms,
             answer.headers.get(CONTENT_TYPE),
         );
-        for (name, value) in route.policy.kept(&answer.headers) {
-            if name != RETRY_AFTER || terms.retry_after.is_none() {
-                page.headers.append(name, value.clone());
-            }
-        }
+        let listed = route.policy.kept(&answer.headers);
+        headers::keep(&mut page.headers, &answer.headers, listed);
         let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
         draft.upstream = Some(self.upstream_of_answer(route, &answer));
         let capture = self.capture(route, answer);
@@ -171,6 +168,7 @@ impl Proxy {
             let Incident {
                 summary,
                 fingerprint,
+                upstream,
                 ..
             } = amended;
             self.incidents.amend(
@@ -179,6 +177,7 @@ impl Proxy {
                     body,
                     summary,
                     fingerprint,
+                    error: upstream.and_then(|upstream| upstream.error),
                 },
             );
         }

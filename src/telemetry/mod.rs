@@ -66,10 +66,17 @@ pub fn init(log: &config::Log) -> io::Result<LogGuard> {
 /// Logs a panic where it happens. The hook that Rust installs writes to stderr by itself, and would hold the worker up
 /// where nobody reads that.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
-    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let place = panic
+        .location()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let thread = std::thread::current();
     let said = panic.payload_as_str().unwrap_or("a panic without words");
-    tracing::error!(thread = thread.name().unwrap_or_default(), place, "panicked: {said}");
+    tracing::error!(
+        thread = thread.name().unwrap_or_default(),
+        place,
+        "panicked: {said}"
+    );
 }
 
 /// Writes a request's line into the access log.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pardon::config::{self, Config, Listen};
-use pardon::incident::Incident;
+use pardon::incident::{Incident, Incidents};
 
 use super::{Answer, Client, Origin, eventually};
 
@@ -45,15 +45,30 @@ impl Gateway {
         )
     }
 
-    fn start(mut config: Config) -> Self {
+    /// Why a proxy with these lines of configuration is refused, be it by the file's checks or at the start.
+    pub fn refused(toml: &str) -> String {
+        let text = format!("{toml}\n[upstreams.app]\nendpoints = [\"http://127.0.0.1:9\"]\n");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        match config::parse(&text, "test.toml", folder) {
+            Ok(loaded) => Self::try_start(loaded.config)
+                .err()
+                .expect("a refusal")
+                .to_string(),
+            Err(report) => report.to_string(),
+        }
+    }
+
+    fn start(config: Config) -> Self {
+        Self::try_start(config).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn try_start(mut config: Config) -> Result<Self, config::Report> {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         config.server.listen = vec![Listen::Tcp(free)];
         config.admin.listen = vec![free];
         config.server.workers.get_or_insert(2);
-        let inner = pardon::gateway::Gateway::start(&config);
-        Self {
-            inner: inner.unwrap_or_else(|problems| panic!("{problems}")),
-        }
+        let inner = pardon::gateway::Gateway::start(&config)?;
+        Ok(Self { inner })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -101,6 +116,11 @@ impl Gateway {
                 .into_iter()
                 .find(|incident| ready(incident))
         })
+    }
+
+    /// Where its incidents are kept.
+    pub fn store(&self) -> &Incidents {
+        self.inner.incidents()
     }
 
     /// The visitors' connections open now.

@@ -20,7 +20,6 @@ pub struct Origin {
 struct Log {
     ended: AtomicBool,
     connections: AtomicUsize,
-    arrivals: AtomicUsize,
     requests: Mutex<Vec<Received>>,
 }
 
@@ -42,6 +41,7 @@ pub struct Visit {
     stream: TcpStream,
     reader: BufReader<TcpStream>,
     open: bool,
+    log: Arc<Log>,
     /// Which connection it is, counted from 1.
     pub connection: usize,
 }
@@ -117,15 +117,10 @@ impl Origin {
         requests[0].clone()
     }
 
-    /// How many requests' heads have come so far, answered or not.
-    pub fn arrivals(&self) -> usize {
-        self.log.arrivals.load(Ordering::SeqCst)
-    }
-
-    /// Waits until so many requests' heads have come.
-    pub fn wait_for_arrivals(&self, count: usize) {
+    /// Waits until so many requests have come, answered or not.
+    pub fn wait_for_requests(&self, count: usize) {
         eventually("requests to reach the app", || {
-            (self.arrivals() >= count).then_some(())
+            (self.requests().len() >= count).then_some(())
         });
     }
 
@@ -146,7 +141,7 @@ impl Drop for Origin {
 fn serve(
     stream: TcpStream,
     connection: usize,
-    log: &Log,
+    log: &Arc<Log>,
     script: &dyn Fn(&mut Visit, String) -> Option<Received>,
 ) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -156,16 +151,14 @@ fn serve(
         stream,
         reader,
         open: true,
+        log: Arc::clone(log),
         connection,
     };
     while visit.open {
         let Some(head) = visit.read_head() else {
             return;
         };
-        log.arrivals.fetch_add(1, Ordering::SeqCst);
-        if let Some(received) = script(&mut visit, head) {
-            log.requests.lock().unwrap().push(received);
-        }
+        script(&mut visit, head);
     }
 }
 
@@ -204,7 +197,8 @@ impl Visit {
         drop(io::copy(&mut self.reader, &mut io::sink()));
     }
 
-    /// Reads the rest of a request whose head has come.
+    /// Reads the rest of a request whose head has come. From then on it is among the [`Origin::requests`], so that a
+    /// client that has its answer finds it there.
     pub fn finish(&mut self, head: String) -> Received {
         let (mut body, mut trailers) = (Vec::new(), Vec::new());
         if let Some(length) = field(&head, "content-length") {
@@ -215,12 +209,15 @@ impl Visit {
         } else if field(&head, "transfer-encoding").is_some() {
             self.read_chunks(&mut body, &mut trailers);
         }
-        Received {
+        let received = Received {
             head,
             body,
             trailers,
             connection: self.connection,
-        }
+        };
+        let mut requests = self.log.requests.lock().unwrap();
+        requests.push(received.clone());
+        received
     }
 
     /// The next request's head; none where the peer has closed the connection.

@@ -100,9 +100,8 @@ impl Client {
                     });
                 }
                 Err(failed) => {
-                    let again = failed.is_safe(idempotent, body)
-                        && tries.count(&failed, self.upstream.attempts);
-                    if !again {
+                    let safe = failed.is_safe(idempotent, body);
+                    if !tries.count(&failed, safe, self.upstream.attempts) {
                         return Err(failed.error.after(tries.sent));
                     }
                 }
@@ -157,14 +156,15 @@ impl Tries {
     }
 
     /// Counts a failure; whether another attempt is left. A connection that the app had closed while it was idle is
-    /// no attempt of the app's.
-    fn count(&mut self, failed: &Failed, most: u32) -> bool {
-        if failed.reused && failed.error.kind() == ErrorKind::ClosedEarly && self.stale < STALE {
+    /// no attempt of the app's, and neither is a wait in the queue.
+    fn count(&mut self, failed: &Failed, safe: bool, most: u32) -> bool {
+        let kind = failed.error.kind();
+        if safe && failed.reused && kind == ErrorKind::ClosedEarly && self.stale < STALE {
             self.stale += 1;
             return true;
         }
-        self.sent += 1;
-        self.sent < most
+        self.sent += u32::from(kind != ErrorKind::Overloaded);
+        safe && self.sent < most
     }
 }
 

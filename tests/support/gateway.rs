@@ -45,6 +45,14 @@ impl Gateway {
         )
     }
 
+    /// A proxy before an endpoint that no [`Origin`] stands for, with these lines of configuration beside it.
+    pub fn at(endpoint: &str, toml: &str) -> Self {
+        let text = format!("{toml}\n[upstreams.app]\nendpoints = [\"{endpoint}\"]\n");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let loaded = config::parse(&text, "test.toml", folder);
+        Self::start(loaded.unwrap_or_else(|report| panic!("{report}")).config)
+    }
+
     fn start(mut config: Config) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         config.server.listen = vec![Listen::Tcp(free)];

@@ -20,6 +20,7 @@ pub struct Origin {
 struct Log {
     ended: AtomicBool,
     connections: AtomicUsize,
+    closed: AtomicUsize,
     requests: Mutex<Vec<Received>>,
 }
 
@@ -41,6 +42,7 @@ pub struct Visit {
     stream: TcpStream,
     reader: BufReader<TcpStream>,
     open: bool,
+    log: Arc<Log>,
     /// Which connection it is, counted from 1.
     pub connection: usize,
 }
@@ -74,7 +76,30 @@ impl Origin {
     pub fn on_head(
         script: impl Fn(&mut Visit, String) -> Option<Received> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::on_listener(listener(), script)
+    }
+
+    /// As [`Origin::on_head`], on a listener of the test's own.
+    pub fn on_listener(
+        listener: TcpListener,
+        script: impl Fn(&mut Visit, String) -> Option<Received> + Send + Sync + 'static,
+    ) -> Self {
+        Self::on_sockets(listener, move |stream, connection, log| {
+            serve(stream, connection, log, &script);
+        })
+    }
+
+    /// An app that hands `script` each connection as it is, with its number, counted from 1.
+    pub fn raw(script: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> Self {
+        Self::on_sockets(listener(), move |stream, connection, _| {
+            script(stream, connection);
+        })
+    }
+
+    fn on_sockets(
+        listener: TcpListener,
+        script: impl Fn(TcpStream, usize, &Arc<Log>) + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Log::default());
         let (shared, script) = (Arc::clone(&log), Arc::new(script));
@@ -86,7 +111,12 @@ impl Origin {
                 let Ok(stream) = stream else { continue };
                 let connection = shared.connections.fetch_add(1, Ordering::SeqCst) + 1;
                 let (shared, script) = (Arc::clone(&shared), Arc::clone(&script));
-                thread::spawn(move || serve(stream, connection, &shared, &*script));
+                thread::spawn(move || {
+                    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    script(stream, connection, &shared);
+                    shared.closed.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
         Self { address, log }
@@ -120,6 +150,11 @@ impl Origin {
     pub fn connections(&self) -> usize {
         self.log.connections.load(Ordering::SeqCst)
     }
+
+    /// How many connections are open now, as far as their scripts have noticed.
+    pub fn open(&self) -> usize {
+        self.connections() - self.log.closed.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Origin {
@@ -130,28 +165,30 @@ impl Drop for Origin {
     }
 }
 
+/// A listener on a free loopback port.
+fn listener() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
+}
+
 fn serve(
     stream: TcpStream,
     connection: usize,
-    log: &Log,
+    log: &Arc<Log>,
     script: &dyn Fn(&mut Visit, String) -> Option<Received>,
 ) {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_nodelay(true).unwrap();
     let reader = BufReader::new(stream.try_clone().unwrap());
     let mut visit = Visit {
         stream,
         reader,
         open: true,
+        log: Arc::clone(log),
         connection,
     };
     while visit.open {
         let Some(head) = visit.read_head() else {
             return;
         };
-        if let Some(received) = script(&mut visit, head) {
-            log.requests.lock().unwrap().push(received);
-        }
+        script(&mut visit, head);
     }
 }
 
@@ -190,7 +227,13 @@ impl Visit {
         drop(io::copy(&mut self.reader, &mut io::sink()));
     }
 
-    /// Reads the rest of a request whose head has come.
+    /// The socket, for what its options can do.
+    pub fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Reads the rest of a request whose head has come. From then on it is among the [`Origin::requests`], so that a
+    /// client that has its answer finds it there.
     pub fn finish(&mut self, head: String) -> Received {
         let (mut body, mut trailers) = (Vec::new(), Vec::new());
         if let Some(length) = field(&head, "content-length") {
@@ -201,12 +244,15 @@ impl Visit {
         } else if field(&head, "transfer-encoding").is_some() {
             self.read_chunks(&mut body, &mut trailers);
         }
-        Received {
+        let received = Received {
             head,
             body,
             trailers,
             connection: self.connection,
-        }
+        };
+        let mut requests = self.log.requests.lock().unwrap();
+        requests.push(received.clone());
+        received
     }
 
     /// The next request's head; none where the peer has closed the connection.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::{AbortHandle, spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
 
 use super::body::RequestBody;
@@ -215,12 +215,19 @@ impl Pool {
         }
     }
 
-    fn close_oldest(&self) {
+    /// Closes as many idle connections as requests wait, the oldest first. Where it has not as many, the others may be
+    /// another worker's.
+    fn make_room(&self) {
+        let capacity = &self.0.upstream.capacity;
         let mut idle = self.0.idle.borrow_mut();
-        if !idle.is_empty() {
-            idle.remove(0);
-        }
+        let wanted = capacity.waiting();
+        let closed = wanted.min(idle.len());
+        idle.drain(..closed);
         self.mark(&idle);
+        drop(idle);
+        if closed < wanted {
+            capacity.close_oldest_idle();
+        }
     }
 
     fn close_expired(&self) {
@@ -236,7 +243,7 @@ impl Pool {
     }
 }
 
-/// Closes what is idle too long, and the oldest idle connection whenever another worker needs its place. Ends with
+/// Closes what is idle too long, and the oldest idle connections whenever other workers need their places. Ends with
 /// the pool.
 async fn close_idle(pool: Weak<Shared>) {
     loop {
@@ -251,7 +258,9 @@ async fn close_idle(pool: Weak<Shared>) {
             .is_ok();
         let Some(shared) = pool.upgrade() else { return };
         if asked {
-            Pool(shared).close_oldest();
+            Pool(shared).make_room();
+            // The closed ones end, and those that waited for them are served, before the next word is heard.
+            yield_now().await;
         } else {
             Pool(shared).close_expired();
         }

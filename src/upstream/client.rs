@@ -127,15 +127,17 @@ impl Client {
             .map_err(unsent)?;
         let reused = lease.reused;
         let request = with_body(request, body);
+        lease.allowance().begin();
         let sending = lease.sender().try_send_request(request);
         let response = tokio::select! {
             biased;
-            sent = sending => sent.map_err(|failed| Failed::sending(failed, body, reused))?,
+            sent = sending => sent.map_err(|failed| Failed::sending(failed, body, &lease))?,
             kind = overdue(body, timeouts.head, deadline) => {
                 let error = UpstreamError::new(kind);
                 return Err(Failed { error, unsent: false, reused });
             }
         };
+        lease.allowance().end();
         body.answered();
         receive(response, lease, body, timeouts.body).map_err(|error| Failed {
             error,
@@ -173,20 +175,20 @@ impl Failed {
     fn sending(
         failed: TrySendError<Request<RequestBody>>,
         body: &RequestBody,
-        reused: bool,
+        lease: &Lease,
     ) -> Self {
         let mut failed = failed;
         let unsent = failed.take_message().is_some();
         let source = failed.into_error();
         let kind = match body.fault() {
             Some(fault) => ErrorKind::Request(fault),
-            None if source.is_parse() => ErrorKind::Malformed,
+            None if source.is_parse() || lease.allowance().is_spent() => ErrorKind::Malformed,
             None => ErrorKind::ClosedEarly,
         };
         Self {
             error: UpstreamError::caused_by(kind, source),
             unsent,
-            reused,
+            reused: lease.reused,
         }
     }
 

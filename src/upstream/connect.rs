@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::client::conn::http1::{self, SendRequest};
@@ -13,12 +14,14 @@ use tokio::time::timeout;
 
 use super::body::RequestBody;
 use super::error::{ErrorKind, UpstreamError};
+use super::stream::{Allowance, Stream};
 use super::{Timeouts, Upstream};
 
 /// A connection that speaks HTTP: what sends requests on it, and what moves its bytes.
 pub(super) struct Connected {
     pub(super) sender: SendRequest<RequestBody>,
     pub(super) driver: Driver,
+    pub(super) allowance: Arc<Allowance>,
 }
 
 /// Moves a connection's bytes until it ends.
@@ -99,19 +102,27 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let failed = |error| UpstreamError::caused_by(ErrorKind::ConnectFailed, error);
+    let allowance = Allowance::new(upstream.read_buffer);
+    let stream = Stream::new(stream, Arc::clone(&allowance));
     let handshake = upstream.http.handshake(TokioIo::new(stream)).await;
     let (sender, connection) = handshake.map_err(failed)?;
     Ok(Connected {
         sender,
         driver: Box::pin(connection),
+        allowance,
     })
+}
+
+/// The most that hyper reads at once from an app whose heads have at most `max_head` bytes.
+pub(super) fn read_buffer(max_head: usize) -> usize {
+    max_head.max(64 * 1024)
 }
 
 /// hyper's settings for connections to an app.
 pub(super) fn http(max_head: usize, max_headers: usize) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.max_header_size(max_head)
-        .max_buf_size(max_head.max(64 * 1024));
+        .max_buf_size(read_buffer(max_head));
     if max_headers != 100 {
         // hyper keeps up to 100 fields on the stack and allocates for any other number.
         http.max_headers(max_headers);

@@ -14,6 +14,7 @@ mod error;
 mod health;
 mod pause;
 mod pool;
+mod stream;
 
 use std::fmt;
 use std::path::Path;
@@ -42,6 +43,7 @@ pub struct Upstream {
     names: endpoint::Names,
     tls: Option<endpoint::Tls>,
     http: http1::Builder,
+    read_buffer: usize,
 }
 
 /// How long an exchange with an app may take; the parts of [`config::UpstreamTimeouts`] that a route may override.
@@ -116,6 +118,7 @@ impl Upstream {
             names: endpoint::Names::default(),
             tls,
             http: connect::http(settings.max_head.bytes(), settings.max_headers),
+            read_buffer: connect::read_buffer(settings.max_head.bytes()),
             endpoint,
         })
     }

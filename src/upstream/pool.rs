@@ -16,6 +16,7 @@ use super::body::RequestBody;
 use super::capacity::{Next, Permit};
 use super::connect::{self, Connected};
 use super::error::{ErrorKind, UpstreamError};
+use super::stream::Allowance;
 use super::{Timeouts, Upstream};
 
 /// A request that must not be sent twice goes out only on a connection that was in use this recently: the app will
@@ -55,6 +56,7 @@ struct Shared {
 pub(super) struct Connection {
     number: u64,
     sender: SendRequest<RequestBody>,
+    allowance: Arc<Allowance>,
     idle_since: Instant,
     driver: AbortHandle,
 }
@@ -124,7 +126,11 @@ impl Pool {
     }
 
     async fn open(&self, permit: Permit, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
-        let Connected { sender, driver } = connect::connect(&self.0.upstream, timeouts).await?;
+        let Connected {
+            sender,
+            driver,
+            allowance,
+        } = connect::connect(&self.0.upstream, timeouts).await?;
         let number = self.0.next.replace(self.0.next.get() + 1);
         let pool = Rc::downgrade(&self.0);
         let task = spawn_local(async move {
@@ -139,6 +145,7 @@ impl Pool {
         let connection = Connection {
             number,
             sender,
+            allowance,
             idle_since: Instant::now(),
             driver,
         };
@@ -283,6 +290,11 @@ impl Lease {
     /// What sends a request on it.
     pub(super) fn sender(&mut self) -> &mut SendRequest<RequestBody> {
         &mut self.connection.sender
+    }
+
+    /// How much may come before the head of an answer on it.
+    pub(super) fn allowance(&self) -> &Allowance {
+        &self.connection.allowance
     }
 
     /// The connection is to be closed after this answer.

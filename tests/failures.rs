@@ -326,13 +326,10 @@ fn an_answer_with_chunks_and_a_length_is_read_by_its_chunks_and_its_connection_l
 
 #[test]
 fn an_app_that_does_not_answer_in_time_is_a_504_and_asked_once() {
-    let ways: [(&str, fn(&mut Visit)); 3] = [
+    let ways: [(&str, fn(&mut Visit)); 2] = [
         ("silence", |_| {}),
         ("half a head", |visit| {
             visit.send("HTTP/1.1 200 OK\r\nX-Key: hunter2\r\nX-")
-        }),
-        ("interim answers for ever", |visit| {
-            while visit.try_send("HTTP/1.1 102 hunter2\r\n\r\n") {}
         }),
     ];
     for (case, way) in ways {
@@ -347,6 +344,23 @@ fn an_app_that_does_not_answer_in_time_is_a_504_and_asked_once() {
         Expected::of(Cause::HeadTimeout, 504, "did not answer in time").check(&gateway, &answer);
         assert_eq!(origin.requests().len(), 1, "{case}");
     }
+}
+
+#[test]
+fn interim_answers_are_dropped_and_cut_off_where_they_do_not_end() {
+    let origin = Origin::new(|visit, received| {
+        if received.line().contains("/some") {
+            visit.send("HTTP/1.1 102 hunter2\r\nX-Key: hunter2\r\n\r\n".repeat(1000));
+            visit.send(FINE);
+        } else {
+            while visit.try_send("HTTP/1.1 102 hunter2\r\n\r\n".repeat(1000)) {}
+        }
+    });
+    let gateway = Gateway::before(&origin);
+    let answer = gateway.get("/some", "");
+    assert_eq!((answer.text(), answer.interim.len()), ("fine", 0));
+    let answer = gateway.get("/endless", "");
+    Expected::of(Cause::Malformed, 502, "interim answers without end").check(&gateway, &answer);
 }
 
 #[test]

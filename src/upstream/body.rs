@@ -349,6 +349,10 @@ impl AnswerBody {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.pause.moved();
+                if frame.is_trailers() {
+                    // Nothing comes after them, and nobody asks again.
+                    self.give_back();
+                }
                 self.end_if_over();
                 Poll::Ready(Some(Ok(frame)))
             }

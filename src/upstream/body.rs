@@ -59,6 +59,7 @@ struct Source {
     ended: Cell<bool>,
     fault: Cell<Option<BodyFault>>,
     progress: Cell<Instant>,
+    awaited: Cell<bool>,
     pause: RefCell<Pause>,
     gate: Option<Gate>,
 }
@@ -96,6 +97,7 @@ impl RequestBody {
             ended: Cell::new(false),
             fault: Cell::new(None),
             progress: Cell::new(Instant::now()),
+            awaited: Cell::new(false),
             pause: RefCell::new(Pause::new(limits.pause)),
             gate: expects.then(Gate::new),
         })))
@@ -122,9 +124,13 @@ impl RequestBody {
         self.0.as_ref().and_then(|source| source.fault.get())
     }
 
-    /// When its last piece was sent.
+    /// When its last piece was sent; now, while it is the client that is waited for.
     pub(super) fn progress(&self) -> Option<Instant> {
-        self.0.as_ref().map(|source| source.progress.get())
+        let source = self.0.as_ref()?;
+        if source.awaited.get() {
+            return Some(Instant::now());
+        }
+        Some(source.progress.get())
     }
 
     /// What opens its gate, if it has one.
@@ -179,10 +185,13 @@ impl Source {
             return Poll::Ready(None);
         };
         self.begun.set(true);
-        match Pin::new(body).poll_frame(cx) {
+        let poll = Pin::new(body).poll_frame(cx);
+        self.awaited.set(poll.is_pending());
+        match poll {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.count(frame))),
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(BodyFault::Broken)))),
             Poll::Ready(None) => {
+                self.progress.set(Instant::now());
                 self.ended.set(true);
                 Poll::Ready(None)
             }

@@ -1,1 +1,584 @@
-//! todo
+//! What goes on to the app and what stays behind, what is refused before the app hears of it, and which app it is.
+
+use pardon::incident::Cause;
+
+use crate::support::{Answer, End, Gateway, Origin, Received, Signal, eventually};
+
+const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
+
+/// A request as it arrives at the app, and the answer to it, with these lines of configuration.
+fn forwarded(toml: &str, request: &str) -> (Received, Answer) {
+    let origin = Origin::answering(FINE);
+    let gateway = Gateway::set(&origin, toml);
+    let answer = gateway.ask(request);
+    assert_eq!(answer.text(), "fine");
+    (origin.request(), answer)
+}
+
+#[test]
+fn what_belongs_to_the_clients_connection_stays_behind() {
+    let (received, _) = forwarded(
+        "",
+        "GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: keep-alive, X-Hop , x-other\r\n\
+         X-Hop: 1\r\nX-Other: 2\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: gzip\r\n\
+         Upgrade: h2c\r\nX-Kept: yes\r\nX-Twice: a\r\nX-Twice: b\r\n\r\n",
+    );
+    for gone in [
+        "connection",
+        "x-hop",
+        "x-other",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "upgrade",
+    ] {
+        assert_eq!(received.header(gone), None, "{gone}");
+    }
+    assert_eq!(received.header("x-kept"), Some("yes"));
+    assert_eq!(received.headers("x-twice"), ["a", "b"]);
+}
+
+#[test]
+fn what_belongs_to_the_apps_connection_stays_behind() {
+    let origin = Origin::saying(
+        200,
+        "Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: close\r\nX-Kept: yes\r\n\
+         Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n",
+        "fine",
+    );
+    let answer = Gateway::before(&origin).get("/", "");
+    for gone in ["connection", "x-hop", "keep-alive", "proxy-connection"] {
+        assert_eq!(answer.header(gone), None, "{gone}");
+    }
+    assert_eq!(answer.header("x-kept"), Some("yes"));
+    assert_eq!(answer.headers("set-cookie"), ["a=1", "b=2"]);
+}
+
+#[test]
+fn a_client_cannot_have_our_own_fields_removed() {
+    let (received, answer) = forwarded(
+        "",
+        "GET / HTTP/1.1\r\nHost: shop.example\r\n\
+         Connection: Host, X-Forwarded-For, X-Request-ID, Via\r\n\r\n",
+    );
+    assert_eq!(received.header("host"), Some("shop.example"));
+    assert_eq!(received.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(received.header("x-request-id"), Some(answer.id()));
+    assert_eq!(received.header("via"), Some("1.1 pardon"));
+}
+
+#[test]
+fn the_wish_for_trailers_goes_on() {
+    let (received, _) = forwarded(
+        "",
+        "GET / HTTP/1.1\r\nHost: shop.example\r\nTE: gzip, trailers\r\nConnection: TE\r\n\r\n",
+    );
+    assert_eq!(received.header("te"), Some("trailers"));
+}
+
+const WITH_TRAILERS: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+                             4\r\nfine\r\n0\r\nX-Sum: 17\r\n\r\n";
+
+#[test]
+fn trailers_reach_a_client_that_asked_for_them() {
+    let origin = Origin::answering(WITH_TRAILERS);
+    let gateway = Gateway::set(&origin, "[server]\nworkers = 1\n");
+    let asked = gateway.get("/", "TE: trailers\r\nConnection: TE\r\n");
+    assert_eq!((asked.text(), asked.end), ("fine", End::Whole));
+    assert_eq!(asked.trailers, ["x-sum: 17"]);
+    let not_asked = gateway.get("/", "");
+    assert_eq!((not_asked.text(), not_asked.end), ("fine", End::Whole));
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn trailers_of_a_request_reach_the_app() {
+    let (received, _) = forwarded(
+        "",
+        "POST / HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+         4\r\nbook\r\n0\r\nX-Sum: 17\r\n\r\n",
+    );
+    assert_eq!(received.body, b"book");
+    assert_eq!(received.trailers, ["x-sum: 17"]);
+}
+
+const PROXIED: &str = "GET / HTTP/1.1\r\nHost: shop.example:8080\r\nVia: 1.1 front\r\n\
+                       X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n\
+                       X-Forwarded-Host: www.shop.example\r\nForwarded: for=192.0.2.7;proto=https\r\n\r\n";
+
+#[test]
+fn what_a_stranger_says_of_the_way_is_replaced() {
+    let (received, _) = forwarded("", PROXIED);
+    assert_eq!(received.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(received.header("x-forwarded-proto"), Some("http"));
+    assert_eq!(
+        received.header("x-forwarded-host"),
+        Some("shop.example:8080")
+    );
+    assert_eq!(
+        received.header("forwarded"),
+        Some("for=127.0.0.1;host=\"shop.example:8080\";proto=http")
+    );
+    assert_eq!(received.headers("via"), ["1.1 front", "1.1 pardon"]);
+}
+
+#[test]
+fn what_a_trusted_proxy_says_of_the_way_is_continued() {
+    let (received, _) = forwarded("server.trusted_proxies = [\"127.0.0.1\"]\n", PROXIED);
+    assert_eq!(
+        received.header("x-forwarded-for"),
+        Some("192.0.2.7, 127.0.0.1")
+    );
+    assert_eq!(received.header("x-forwarded-proto"), Some("https"));
+    assert_eq!(
+        received.header("x-forwarded-host"),
+        Some("www.shop.example")
+    );
+    assert_eq!(
+        received.header("forwarded"),
+        Some("for=192.0.2.7;proto=https, for=127.0.0.1;host=\"shop.example:8080\";proto=http")
+    );
+}
+
+#[test]
+fn via_can_be_left_out() {
+    let (received, _) = forwarded(
+        "server.via = false\n",
+        "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n",
+    );
+    assert_eq!(received.header("via"), None);
+}
+
+#[test]
+fn the_host_is_kept_or_the_endpoints_or_a_name() {
+    let origin = Origin::answering(FINE);
+    let endpoint = origin.address().to_string();
+    for (rule, host) in [
+        ("keep", "Shop.example:8080"),
+        ("endpoint", endpoint.as_str()),
+        ("app.internal", "app.internal"),
+    ] {
+        let toml = format!("[upstreams.app]\nendpoints = [\"$ORIGIN\"]\nhost = \"{rule}\"\n");
+        let gateway = Gateway::configured(&origin, &toml);
+        gateway.ask("GET / HTTP/1.1\r\nHost: Shop.example:8080\r\n\r\n");
+        let received = origin.requests().pop().unwrap();
+        assert_eq!(received.header("host"), Some(host), "{rule}");
+        assert_eq!(
+            received.header("x-forwarded-host"),
+            Some("Shop.example:8080")
+        );
+    }
+}
+
+#[test]
+fn the_host_of_an_absolute_target_counts() {
+    let (received, _) = forwarded(
+        "",
+        "GET http://shop.example/cart?id=1 HTTP/1.1\r\nHost: other.example\r\n\r\n",
+    );
+    assert_eq!(received.line(), "GET /cart?id=1 HTTP/1.1");
+    assert_eq!(received.header("host"), Some("shop.example"));
+}
+
+#[test]
+fn a_target_goes_on_as_it_came() {
+    for target in [
+        "/",
+        "/a//b/../c;d=1?x=%20&y=a+b&&",
+        "/%2e%2E/%C3%A4",
+        "/?",
+        "/a?b?c",
+        "//double",
+    ] {
+        let (received, _) = forwarded(
+            "",
+            &format!("GET {target} HTTP/1.1\r\nHost: shop.example\r\n\r\n"),
+        );
+        assert_eq!(received.line(), format!("GET {target} HTTP/1.1"));
+    }
+    let (received, _) = forwarded("", "OPTIONS * HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    assert_eq!(received.line(), "OPTIONS * HTTP/1.1");
+}
+
+#[test]
+fn an_old_client_is_served_and_its_connection_closed() {
+    let origin = Origin::answering(FINE);
+    let gateway = Gateway::before(&origin);
+    let mut client = gateway.connect();
+    let answer = client.ask("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!((answer.text(), answer.end), ("fine", End::Whole));
+    assert!(client.is_closed());
+    let received = origin.request();
+    assert_eq!(received.line(), "GET / HTTP/1.1");
+    assert_eq!(
+        received.header("host"),
+        Some(origin.address().to_string().as_str())
+    );
+    assert_eq!(received.header("via"), Some("1.0 pardon"));
+}
+
+#[test]
+fn an_old_client_may_ask_to_stay() {
+    let origin = Origin::answering(FINE);
+    let gateway = Gateway::before(&origin);
+    let mut client = gateway.connect();
+    for _ in 0..2 {
+        let answer = client.ask("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        assert_eq!((answer.text(), answer.end), ("fine", End::Whole));
+    }
+}
+
+#[test]
+fn a_body_keeps_its_framing_and_no_body_gets_none() {
+    let (length, chunked) = ("content-length", "transfer-encoding");
+    for (method, framing, body, expected) in [
+        ("GET", "", "", [None, None]),
+        ("DELETE", "", "", [None, None]),
+        ("POST", "", "", [None, None]),
+        ("POST", "Content-Length: 0\r\n", "", [Some("0"), None]),
+        ("POST", "Content-Length: 4\r\n", "book", [Some("4"), None]),
+        (
+            "POST",
+            "Content-Length: 4\r\nContent-Length: 4\r\n",
+            "book",
+            [Some("4"), None],
+        ),
+        ("GET", "Content-Length: 4\r\n", "book", [Some("4"), None]),
+        (
+            "PUT",
+            "Transfer-Encoding: chunked\r\n",
+            "4\r\nbook\r\n0\r\n\r\n",
+            [None, Some("chunked")],
+        ),
+        (
+            "PUT",
+            "Transfer-Encoding: chunked\r\n",
+            "0\r\n\r\n",
+            [None, Some("chunked")],
+        ),
+    ] {
+        let case = format!("{method} / HTTP/1.1\r\nHost: shop.example\r\n{framing}\r\n{body}");
+        let (received, _) = forwarded("", &case);
+        assert_eq!(
+            [length, chunked].map(|name| received.header(name)),
+            expected,
+            "{case}"
+        );
+        let whole = if body.contains("book") { "book" } else { "" };
+        assert_eq!(received.body, whole.as_bytes(), "{case}");
+    }
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_is_refused_and_reaches_no_app() {
+    let origin = Origin::answering(FINE);
+    let gateway = Gateway::before(&origin);
+    for (case, request) in [
+        ("no Host", "GET / HTTP/1.1\r\n\r\n"),
+        (
+            "two Hosts",
+            "GET / HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\n\r\n",
+        ),
+        (
+            "two equal Hosts",
+            "GET / HTTP/1.1\r\nHost: a.example\r\nHost: a.example\r\n\r\n",
+        ),
+        ("an empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n"),
+        (
+            "a list of Hosts",
+            "GET / HTTP/1.1\r\nHost: a.example b.example\r\n\r\n",
+        ),
+        (
+            "a Host with a path",
+            "GET / HTTP/1.1\r\nHost: a.example/admin\r\n\r\n",
+        ),
+        (
+            "a Host with a user",
+            "GET / HTTP/1.1\r\nHost: user@a.example\r\n\r\n",
+        ),
+        (
+            "lengths that differ",
+            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbooks",
+        ),
+        (
+            "a list of lengths",
+            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4, 4\r\n\r\nbook",
+        ),
+        (
+            "a length with a sign",
+            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: +4\r\n\r\nbook",
+        ),
+        (
+            "a length in hex",
+            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0x4\r\n\r\nbook",
+        ),
+        (
+            "an empty length",
+            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length:\r\n\r\nbook",
+        ),
+        (
+            "a length past 64 bits",
+            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 18446744073709551620\r\n\r\nbook",
+        ),
+        (
+            "two codings",
+            "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "chunked twice",
+            "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "an empty coding before",
+            "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "chunked in quotes",
+            "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "an unknown coding",
+            "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "chunks in HTTP/1.0",
+            "POST / HTTP/1.0\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "CONNECT",
+            "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
+        ),
+        (
+            "a folded field",
+            "GET / HTTP/1.1\r\nHost: a.example\r\nX-A: 1\r\n 2\r\n\r\n",
+        ),
+        (
+            "a space before the colon",
+            "GET / HTTP/1.1\r\nHost : a.example\r\n\r\n",
+        ),
+        (
+            "NUL in a value",
+            "GET / HTTP/1.1\r\nHost: a.example\r\nX-A: \x00\r\n\r\n",
+        ),
+    ] {
+        let mut client = gateway.connect();
+        let answer = client.ask(request);
+        assert_eq!(answer.status, 400, "{case}");
+        // What follows on the connection is never read as a request.
+        client.send("GET /smuggled HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        assert!(client.is_closed(), "{case}");
+        assert_eq!(origin.connections(), 0, "{case}");
+    }
+    assert!(gateway.incidents().is_empty(), "refusals are no failures");
+    assert_eq!(gateway.get("/", "").text(), "fine");
+}
+
+#[test]
+fn an_unknown_expectation_is_refused() {
+    let origin = Origin::answering(FINE);
+    let gateway = Gateway::before(&origin);
+    assert_eq!(gateway.get("/", "Expect: the-unexpected\r\n").status, 417);
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn a_length_beside_chunks_does_not_reach_the_app() {
+    let origin = Origin::answering(FINE);
+    let gateway = Gateway::before(&origin);
+    gateway.ask(
+        "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n\
+         4\r\nbook\r\n0\r\n\r\n",
+    );
+    for received in origin.requests() {
+        assert_eq!(received.header("content-length"), None);
+        assert_eq!(received.body, b"book");
+    }
+}
+
+const BODY_LIMIT: &str = "[server.limits]\nbody = \"1KiB\"\n";
+
+#[test]
+fn a_body_past_the_limit_is_a_413() {
+    let origin = Origin::answering(FINE);
+    let gateway = Gateway::set(&origin, BODY_LIMIT);
+    let (most, more) = ("x".repeat(1024), "x".repeat(1025));
+    let stated = |body: &str| {
+        let length = body.len();
+        format!("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    let chunked = |body: &str| {
+        let size = body.len();
+        format!(
+            "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n{body}\r\n0\r\n\r\n"
+        )
+    };
+    assert_eq!(gateway.ask(stated(&most)).text(), "fine");
+    assert_eq!(gateway.ask(chunked(&most)).text(), "fine");
+    let whole = origin.requests().len();
+    for request in [stated(&more), chunked(&more)] {
+        let mut client = gateway.connect();
+        let answer = client.ask(request);
+        assert_eq!((answer.status, answer.end), (413, End::Whole));
+        assert!(answer.text().contains(answer.id()));
+        assert!(client.is_closed());
+    }
+    let late = origin.requests().split_off(whole);
+    assert!(
+        late.iter().all(|received| received.body.len() < more.len()),
+        "no body came whole"
+    );
+    assert!(gateway.incidents().is_empty());
+}
+
+#[test]
+fn a_client_that_has_much_more_to_send_still_hears_the_413() {
+    let origin = Origin::answering(FINE);
+    let gateway = Gateway::set(&origin, BODY_LIMIT);
+    let body = "x".repeat(500_000);
+    let answer = gateway.ask(format!(
+        "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 500000\r\n\r\n{body}"
+    ));
+    assert_eq!((answer.status, answer.end), (413, End::Whole));
+}
+
+#[test]
+fn a_target_past_the_limit_is_a_414() {
+    let origin = Origin::answering(FINE);
+    let gateway = Gateway::set(&origin, "[server.limits]\nuri = \"100B\"\n");
+    assert_eq!(
+        gateway.get(&format!("/{}", "x".repeat(99)), "").text(),
+        "fine"
+    );
+    let answer = gateway.get(&format!("/{}", "x".repeat(100)), "");
+    assert_eq!(answer.status, 414);
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[test]
+fn a_body_that_stops_coming_is_a_408_and_no_failure_of_the_apps() {
+    // The app's own time is shorter, and it is not the app that is slow.
+    let toml = "[server.timeouts]\nbody = \"300ms\"\n[upstreams.app.timeouts]\nhead = \"100ms\"\n";
+    let origin = Origin::answering(FINE);
+    let gateway = Gateway::set(&origin, toml);
+    let mut client = gateway.connect();
+    let answer =
+        client.ask("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 100\r\n\r\nbegun");
+    assert_eq!(answer.status, 408);
+    assert!(client.is_closed());
+    eventually("the app to be left alone", || {
+        (origin.open() == 0).then_some(())
+    });
+    assert!(gateway.incidents().is_empty());
+}
+
+#[test]
+fn a_client_that_leaves_in_its_upload_takes_the_request_back() {
+    let begun = Signal::default();
+    let told = begun.clone();
+    let origin = Origin::on_head(move |visit, head| {
+        told.give();
+        Some(visit.finish(head))
+    });
+    let gateway = Gateway::before(&origin);
+    let mut client = gateway.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 100\r\n\r\nbegun");
+    begun.wait();
+    drop(client);
+    eventually("the app to be left alone", || {
+        (origin.open() == 0).then_some(())
+    });
+    assert!(gateway.incidents().is_empty());
+}
+
+#[test]
+fn the_first_route_that_matches_wins() {
+    let (shop, rest) = (
+        Origin::saying(200, "", "shop"),
+        Origin::saying(200, "", "rest"),
+    );
+    let toml = format!(
+        r#"
+        [upstreams.shop]
+        endpoints = ["{}"]
+        [upstreams.rest]
+        endpoints = ["{}"]
+        [[routes]]
+        name = "cart"
+        host = "*.example"
+        path = "/cart"
+        upstream = "shop"
+        [[routes]]
+        name = "shop"
+        host = "shop.example"
+        upstream = "shop"
+        [[routes]]
+        name = "api"
+        path = "/api"
+        upstream = "rest"
+        "#,
+        shop.url(),
+        rest.url(),
+    );
+    let gateway = Gateway::configured(&shop, &toml);
+    for (host, path, expected) in [
+        ("a.example", "/cart", "shop"),
+        ("a.example", "/cart/1", "shop"),
+        ("SHOP.example:81", "/anything", "shop"),
+        ("shop.example", "/api", "shop"),
+        ("a.example", "/api?x", "rest"),
+    ] {
+        let answer = gateway.ask(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(answer.text(), expected, "{host}{path}");
+    }
+    for (host, path) in [
+        ("a.example", "/"),
+        ("a.example", "/carts"),
+        ("a.example", "/apis"),
+    ] {
+        let answer = gateway.ask(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(answer.status, 404, "{host}{path}");
+        assert!(answer.text().contains(answer.id()));
+    }
+}
+
+#[test]
+fn a_route_may_have_rules_of_its_own() {
+    let origin = Origin::new(|visit, received| {
+        if received.line().contains("/slow") {
+            return visit.wait_for_close();
+        }
+        visit.send("HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nhunter2");
+    });
+    let gateway = Gateway::configured(
+        &origin,
+        r#"
+        [upstreams.app]
+        endpoints = ["$ORIGIN"]
+        [[routes]]
+        name = "strict"
+        path = "/strict"
+        [routes.intercept]
+        statuses = ["404"]
+        [routes.intercept.capture]
+        max_body = "3B"
+        [[routes]]
+        name = "slow"
+        path = "/slow"
+        [routes.timeouts]
+        head = "100ms"
+        [[routes]]
+        name = "rest"
+        "#,
+    );
+    let passed = gateway.get("/", "");
+    assert_eq!((passed.status, passed.text()), (404, "hunter2"));
+    let replaced = gateway.get("/strict", "");
+    assert_eq!(replaced.status, 404);
+    assert!(!replaced.text().contains("hunter2"));
+    let incident = gateway.incident(replaced.id());
+    assert_eq!(&*incident.route, "strict");
+    assert_eq!(&incident.body.as_ref().unwrap().content[..], b"hun");
+    let slow = gateway.get("/slow", "");
+    assert_eq!(slow.status, 504);
+    assert_eq!(gateway.incident(slow.id()).cause, Cause::HeadTimeout);
+}

@@ -1,7 +1,8 @@
-//! The bytes of a connection to an app, counted until an answer's head is there.
+//! The bytes of a connection to an app: counted until an answer's head is there, and read to their end in any case.
 //!
 //! hyper reads through interim answers (1xx) without end and without letting go of its thread: an app that sends nothing
-//! else would hold a worker up for seconds. Bounds: [`Allowance`].
+//! else would hold a worker up for seconds. And it gives a connection up as soon as it cannot be written to, although
+//! the answer of an app that did not want the rest of a request may already be there. Bounds: [`Allowance`].
 
 use std::io;
 use std::pin::Pin;
@@ -61,15 +62,40 @@ impl Allowance {
     }
 }
 
-/// A connection that ends when its [`Allowance`] is spent.
+/// A connection that ends when its [`Allowance`] is spent, or when there is nothing more to read.
 pub(super) struct Stream<S> {
     stream: S,
     allowance: Arc<Allowance>,
+    /// Nothing more can be written. What is said to be written waits for ever: what was read says how it ends.
+    deaf: bool,
 }
 
 impl<S> Stream<S> {
     pub(super) fn new(stream: S, allowance: Arc<Allowance>) -> Self {
-        Self { stream, allowance }
+        Self {
+            stream,
+            allowance,
+            deaf: false,
+        }
+    }
+
+    fn write<T>(
+        &mut self,
+        write: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>>
+    where
+        S: Unpin,
+    {
+        if self.deaf {
+            return Poll::Pending;
+        }
+        match write(Pin::new(&mut self.stream)) {
+            Poll::Ready(Err(_)) => {
+                self.deaf = true;
+                Poll::Pending
+            }
+            other => other,
+        }
     }
 }
 
@@ -94,7 +120,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.write(|stream| stream.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -102,7 +128,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        self.write(|stream| stream.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -110,7 +136,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.write(|stream| stream.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

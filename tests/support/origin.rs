@@ -227,6 +227,11 @@ impl Visit {
         drop(io::copy(&mut self.reader, &mut io::sink()));
     }
 
+    /// Reads a piece of a body.
+    pub fn read(&mut self, piece: &mut [u8]) {
+        self.reader.read_exact(piece).unwrap();
+    }
+
     /// The socket, for what its options can do.
     pub fn socket(&self) -> &TcpStream {
         &self.stream

@@ -131,7 +131,8 @@ impl Worker {
                 drain: Drain::default(),
             });
             let mut phase = self.phase;
-            let accepting = accept_all(self.listeners, self.index, self.crew, self.inbox, &shared)?;
+            let accepting =
+                accept_all(self.listeners, self.index, &self.crew, self.inbox, &shared)?;
             wait_for(&mut phase, Phase::Draining).await;
             for task in accepting {
                 task.abort();
@@ -162,7 +163,7 @@ async fn wait_for(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 fn accept_all<H: Handler>(
     listeners: Vec<StdListener>,
     index: usize,
-    crew: Arc<Crew>,
+    crew: &Arc<Crew>,
     inbox: Inbox,
     shared: &Rc<Shared<H>>,
 ) -> io::Result<Vec<tokio::task::JoinHandle<()>>> {
@@ -172,7 +173,7 @@ fn accept_all<H: Handler>(
         tasks.push(spawn_local(accept(
             listener,
             index,
-            Arc::clone(&crew),
+            Arc::clone(crew),
             Rc::clone(shared),
         )));
     }

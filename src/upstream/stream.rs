@@ -64,16 +64,16 @@ impl Allowance {
 
 /// A connection that ends when its [`Allowance`] is spent, or when there is nothing more to read.
 pub(super) struct Stream<S> {
-    stream: S,
+    io: S,
     allowance: Arc<Allowance>,
     /// Nothing more can be written. What is said to be written waits for ever: what was read says how it ends.
     deaf: bool,
 }
 
 impl<S> Stream<S> {
-    pub(super) fn new(stream: S, allowance: Arc<Allowance>) -> Self {
+    pub(super) fn new(io: S, allowance: Arc<Allowance>) -> Self {
         Self {
-            stream,
+            io,
             allowance,
             deaf: false,
         }
@@ -89,7 +89,7 @@ impl<S> Stream<S> {
         if self.deaf {
             return Poll::Pending;
         }
-        match write(Pin::new(&mut self.stream)) {
+        match write(Pin::new(&mut self.io)) {
             Poll::Ready(Err(_)) => {
                 self.deaf = true;
                 Poll::Pending
@@ -106,7 +106,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let poll = Pin::new(&mut self.io).poll_read(cx, buf);
         match poll {
             Poll::Ready(Ok(())) => Poll::Ready(self.allowance.take(buf.filled().len() - before)),
             other => other,
@@ -120,7 +120,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.write(|stream| stream.poll_write(cx, buf))
+        self.write(|io| io.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -128,19 +128,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write(|stream| stream.poll_write_vectored(cx, bufs))
+        self.write(|io| io.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.io.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write(|stream| stream.poll_flush(cx))
+        self.write(|io| io.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -9,6 +9,9 @@ const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 /// Timeouts short enough to be waited for.
 const SHORT: &str = "[upstreams.app.timeouts]\nbody = \"150ms\"\n";
 
+/// What an app does to an answer.
+type Flaw = fn(&mut Visit);
+
 /// An app that answers one path in its own way and all others with their path.
 fn with_a_flaw(flaw: impl Fn(&mut Visit) + Send + Sync + 'static) -> Origin {
     Origin::new(move |visit, received| {
@@ -50,7 +53,7 @@ fn recorded(gateway: &Gateway, answer: &Answer) -> String {
 
 #[test]
 fn an_answer_that_breaks_off_is_seen_to_break_off_and_recorded() {
-    let flaws: [(&str, fn(&mut Visit)); 7] = [
+    let flaws: [(&str, Flaw); 7] = [
         ("shorter than its length", |visit| {
             visit.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun");
             visit.close();
@@ -121,7 +124,7 @@ fn an_answer_that_hangs_is_ended_in_time() {
 
 #[test]
 fn a_client_that_knows_no_chunks_sees_a_reset() {
-    let flaws: [(&str, fn(&mut Visit)); 2] = [
+    let flaws: [(&str, Flaw); 2] = [
         ("chunks cut short", |visit| {
             visit.send(format!("{CHUNKED}5\r\nbegun\r\n"));
             visit.close();

@@ -84,7 +84,7 @@ fn a_refused_connection_is_tried_again_and_is_a_502() {
 fn an_address_that_does_not_answer_is_a_504_in_time() {
     let (full, address) = bound();
     full.listen(0).unwrap();
-    let connect = || TcpStream::connect_timeout(&address.into(), Duration::from_millis(50));
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(50));
     let waiting: Vec<_> = std::iter::from_fn(|| connect().ok()).take(8).collect();
     assert!(waiting.len() < 8, "the backlog is full");
     let gateway = Gateway::at(&format!("http://{address}"), SHORT);
@@ -158,8 +158,11 @@ fn an_insecure_upstream_may_have_any_certificate() {
     assert_eq!(gateway.get("/", "").text(), "fine");
 }
 
+/// What an app does in the place of an answer.
+type Way = fn(&mut Visit);
+
 /// The ways in which an app may leave without an answer.
-const LEAVING: [(&str, fn(&mut Visit)); 4] = [
+const LEAVING: [(&str, Way); 4] = [
     ("closed before a byte", Visit::close),
     ("reset", Visit::reset),
     ("closed in the head", |visit| {
@@ -326,10 +329,10 @@ fn an_answer_with_chunks_and_a_length_is_read_by_its_chunks_and_its_connection_l
 
 #[test]
 fn an_app_that_does_not_answer_in_time_is_a_504_and_asked_once() {
-    let ways: [(&str, fn(&mut Visit)); 2] = [
+    let ways: [(&str, Way); 2] = [
         ("silence", |_| {}),
         ("half a head", |visit| {
-            visit.send("HTTP/1.1 200 OK\r\nX-Key: hunter2\r\nX-")
+            visit.send("HTTP/1.1 200 OK\r\nX-Key: hunter2\r\nX-");
         }),
     ];
     for (case, way) in ways {

@@ -269,98 +269,101 @@ fn a_body_keeps_its_framing_and_no_body_gets_none() {
     }
 }
 
+/// Requests that two readers could read in two ways, and what is for no proxy.
+const AMBIGUOUS: [(&str, &str); 23] = [
+    ("no Host", "GET / HTTP/1.1\r\n\r\n"),
+    (
+        "two Hosts",
+        "GET / HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\n\r\n",
+    ),
+    (
+        "two equal Hosts",
+        "GET / HTTP/1.1\r\nHost: a.example\r\nHost: a.example\r\n\r\n",
+    ),
+    ("an empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n"),
+    (
+        "a list of Hosts",
+        "GET / HTTP/1.1\r\nHost: a.example b.example\r\n\r\n",
+    ),
+    (
+        "a Host with a path",
+        "GET / HTTP/1.1\r\nHost: a.example/admin\r\n\r\n",
+    ),
+    (
+        "a Host with a user",
+        "GET / HTTP/1.1\r\nHost: user@a.example\r\n\r\n",
+    ),
+    (
+        "lengths that differ",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbooks",
+    ),
+    (
+        "a list of lengths",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4, 4\r\n\r\nbook",
+    ),
+    (
+        "a length with a sign",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: +4\r\n\r\nbook",
+    ),
+    (
+        "a length in hex",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0x4\r\n\r\nbook",
+    ),
+    (
+        "an empty length",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length:\r\n\r\nbook",
+    ),
+    (
+        "a length past 64 bits",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 18446744073709551620\r\n\r\nbook",
+    ),
+    (
+        "two codings",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked twice",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "an empty coding before",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked in quotes",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "an unknown coding",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunks in HTTP/1.0",
+        "POST / HTTP/1.0\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "CONNECT",
+        "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
+    ),
+    (
+        "a folded field",
+        "GET / HTTP/1.1\r\nHost: a.example\r\nX-A: 1\r\n 2\r\n\r\n",
+    ),
+    (
+        "a space before the colon",
+        "GET / HTTP/1.1\r\nHost : a.example\r\n\r\n",
+    ),
+    (
+        "NUL in a value",
+        "GET / HTTP/1.1\r\nHost: a.example\r\nX-A: \x00\r\n\r\n",
+    ),
+];
+
 #[test]
 fn what_could_be_read_in_two_ways_is_refused_and_reaches_no_app() {
     let origin = Origin::answering(FINE);
     let gateway = Gateway::before(&origin);
-    for (case, request) in [
-        ("no Host", "GET / HTTP/1.1\r\n\r\n"),
-        (
-            "two Hosts",
-            "GET / HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\n\r\n",
-        ),
-        (
-            "two equal Hosts",
-            "GET / HTTP/1.1\r\nHost: a.example\r\nHost: a.example\r\n\r\n",
-        ),
-        ("an empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n"),
-        (
-            "a list of Hosts",
-            "GET / HTTP/1.1\r\nHost: a.example b.example\r\n\r\n",
-        ),
-        (
-            "a Host with a path",
-            "GET / HTTP/1.1\r\nHost: a.example/admin\r\n\r\n",
-        ),
-        (
-            "a Host with a user",
-            "GET / HTTP/1.1\r\nHost: user@a.example\r\n\r\n",
-        ),
-        (
-            "lengths that differ",
-            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbooks",
-        ),
-        (
-            "a list of lengths",
-            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4, 4\r\n\r\nbook",
-        ),
-        (
-            "a length with a sign",
-            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: +4\r\n\r\nbook",
-        ),
-        (
-            "a length in hex",
-            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0x4\r\n\r\nbook",
-        ),
-        (
-            "an empty length",
-            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length:\r\n\r\nbook",
-        ),
-        (
-            "a length past 64 bits",
-            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 18446744073709551620\r\n\r\nbook",
-        ),
-        (
-            "two codings",
-            "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "chunked twice",
-            "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "an empty coding before",
-            "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "chunked in quotes",
-            "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "an unknown coding",
-            "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "chunks in HTTP/1.0",
-            "POST / HTTP/1.0\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        ),
-        (
-            "CONNECT",
-            "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
-        ),
-        (
-            "a folded field",
-            "GET / HTTP/1.1\r\nHost: a.example\r\nX-A: 1\r\n 2\r\n\r\n",
-        ),
-        (
-            "a space before the colon",
-            "GET / HTTP/1.1\r\nHost : a.example\r\n\r\n",
-        ),
-        (
-            "NUL in a value",
-            "GET / HTTP/1.1\r\nHost: a.example\r\nX-A: \x00\r\n\r\n",
-        ),
-    ] {
+    for (case, request) in AMBIGUOUS {
         let mut client = gateway.connect();
         let answer = client.ask(request);
         assert_eq!(answer.status, 400, "{case}");

@@ -183,6 +183,21 @@ fn an_idle_connection_is_closed_in_time() {
     assert_eq!(origin.connections(), 2);
 }
 
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "a program too, which the same run on a larger scale is for"
+)]
+#[path = "../examples/stale.rs"]
+mod stale;
+
+#[test]
+fn no_visitor_notices_that_the_app_closes_idle_connections_as_it_likes() {
+    let report = stale::run(2_000, 7);
+    assert_eq!(report.errors, 0, "{report}");
+    assert!(report.closed > 100, "{report}");
+}
+
 /// An app that leaves without a word when it is asked something for the second time on one connection.
 fn leaving_on_the_second() -> Origin {
     let asked = Mutex::new(HashMap::<usize, usize>::new());

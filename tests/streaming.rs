@@ -87,9 +87,10 @@ fn send_and_note(mut stream: &TcpStream, bytes: &[u8], taken_before_a_stop: &Ato
         match stream.write(&bytes[sent..bytes.len().min(sent + (64 << 10))]) {
             Ok(size) => sent += size,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let order = Ordering::SeqCst;
-                // Where it has been stopped before, that is what counts.
-                drop(taken_before_a_stop.compare_exchange(0, sent, order, order));
+                // Only the first stop counts.
+                if taken_before_a_stop.load(Ordering::SeqCst) == 0 {
+                    taken_before_a_stop.store(sent, Ordering::SeqCst);
+                }
             }
             Err(_) => return,
         }

@@ -123,7 +123,7 @@ impl Worker {
     /// Accepts and serves until the server drains and the last connection has ended or the time is up.
     pub(super) fn run<H: Handler>(self, make: impl FnOnce() -> Rc<H>) -> io::Result<()> {
         let runtime = super::runtime()?;
-        runtime.block_on(async move {
+        let ended = runtime.block_on(async move {
             let shared = Rc::new(Shared {
                 handler: make(),
                 http: connection::http(&self.settings),
@@ -148,7 +148,10 @@ impl Worker {
                 () = wait_for(&mut phase, Phase::Ended) => {}
             }
             Ok(())
-        })
+        });
+        // A name that is being resolved cannot be called off, and is not waited for.
+        runtime.shutdown_background();
+        ended
     }
 }
 

@@ -2,7 +2,7 @@
 
 use pardon::incident::Cause;
 
-use crate::support::{Answer, End, Gateway, Origin, Visit, eventually};
+use crate::support::{Answer, End, Gateway, Origin, TlsOrigin, Visit, eventually};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -120,6 +120,16 @@ fn an_answer_that_hangs_is_ended_in_time() {
         assert!(error.contains("nothing more for 150ms"), "{error}");
         others_get_their_own("hangs", &gateway);
     }
+}
+
+#[test]
+fn an_answer_over_tls_does_not_end_without_its_farewell() {
+    let app = TlsOrigin::answering("127.0.0.1", b"HTTP/1.1 200 OK\r\n\r\nbegun");
+    let ca = format!("[upstreams.app.tls]\nca = {:?}\n", app.authority);
+    let gateway = Gateway::at(&app.url(), &ca);
+    let answer = gateway.get("/", "");
+    assert_eq!((answer.status, answer.end), (200, End::Cut));
+    recorded(&gateway, &answer);
 }
 
 #[test]

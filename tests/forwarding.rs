@@ -377,6 +377,24 @@ fn what_could_be_read_in_two_ways_is_refused_and_reaches_no_app() {
 }
 
 #[test]
+fn requests_that_come_at_once_are_answered_in_their_order() {
+    let origin = Origin::new(|visit, received| {
+        let path = received.line().split(' ').nth(1).unwrap();
+        let length = path.len();
+        visit.send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{path}"
+        ));
+    });
+    let gateway = Gateway::before(&origin);
+    let mut client = gateway.connect();
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    client.send(["/a", "/b", "/c"].map(request).concat());
+    for path in ["/a", "/b", "/c"] {
+        assert_eq!(client.answer().text(), path);
+    }
+}
+
+#[test]
 fn an_unknown_expectation_is_refused() {
     let origin = Origin::answering(FINE);
     let gateway = Gateway::before(&origin);

@@ -240,7 +240,9 @@ fn what_may_not_be_repeated_is_never_sent_twice() {
 #[test]
 fn what_may_not_be_repeated_goes_out_on_a_fresh_connection() {
     let origin = Origin::answering(FINE);
-    let gateway = Gateway::set(&origin, ONE_WORKER);
+    let toml =
+        "server.workers = 1\n[upstreams.app]\nendpoints = [\"$ORIGIN\"]\nmax_connections = 1\n";
+    let gateway = Gateway::configured(&origin, toml);
     assert_eq!(gateway.get("/", "").text(), "fine");
     let since = Instant::now();
     let old = Duration::from_millis(1010);

@@ -125,7 +125,8 @@ fn a_visitor_who_does_not_read_stops_the_app() {
             send_and_note(visit.socket(), &body, &taken);
         })
     };
-    let gateway = Gateway::before(&origin);
+    // The app's own time is shorter than the pause, which is not the app's.
+    let gateway = Gateway::set(&origin, "[upstreams.app.timeouts]\nbody = \"100ms\"\n");
     let mut client = gateway.connect();
     client.send("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n");
     let stopped = || Some(taken.load(Ordering::SeqCst)).filter(|taken| *taken > 0);
@@ -148,7 +149,8 @@ fn an_app_that_does_not_read_stops_the_visitor() {
         visit.send(FINE);
         Some(received)
     });
-    let gateway = Gateway::before(&origin);
+    // The visitor's own time is shorter than the pause, which is not the visitor's.
+    let gateway = Gateway::set(&origin, "[server.timeouts]\nbody = \"100ms\"\n");
     let stream = TcpStream::connect(gateway.address()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = format!("POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: {LARGE}\r\n\r\n");

@@ -21,7 +21,8 @@ pub struct TlsOrigin {
 }
 
 impl TlsOrigin {
-    /// An app that answers everything with these bytes, under a certificate for `name`.
+    /// An app that answers everything with these bytes, under a certificate for `name`. Where they state no length it
+    /// leaves after them, without the farewell of TLS.
     pub fn answering(name: &str, bytes: &'static [u8]) -> Self {
         let (config, authority) = certified(name);
         let origin = Origin::raw(move |stream, _| answer(stream, &config, bytes));
@@ -81,8 +82,11 @@ fn answer(stream: TcpStream, config: &Arc<ServerConfig>, bytes: &[u8]) {
     let mut line = String::new();
     // A client that does not trust the certificate ends the handshake here.
     while stream.read_line(&mut line).is_ok_and(|size| size > 0) {
-        if line == "\r\n" && stream.get_mut().write_all(bytes).is_err() {
-            return;
+        if line == "\r\n" {
+            drop(stream.get_mut().write_all(bytes));
+            if !bytes.starts_with(b"HTTP/1.1 200 OK\r\nContent-Length") {
+                return;
+            }
         }
         line.clear();
     }

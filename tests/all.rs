@@ -17,5 +17,6 @@ mod forwarding;
 mod layout;
 mod passing;
 mod pool;
+mod refused;
 mod streaming;
 mod support;

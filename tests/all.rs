@@ -8,10 +8,13 @@
     reason = "this binary is tests from end to end, and tests fail loudly; clippy sees only the functions marked as such"
 )]
 
+mod broken_off;
 mod capture;
 mod commands;
 mod demo;
 mod explain;
+mod failures;
+mod forwarding;
 mod health;
 mod layout;
 mod live_apps;
@@ -19,8 +22,11 @@ mod log;
 mod pages;
 mod passing;
 mod policy;
+mod pool;
 mod real_input;
+mod refused;
 mod replacing;
 mod request_id;
 mod shutdown;
+mod streaming;
 mod support;

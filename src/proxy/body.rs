@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::header::CONTENT_LENGTH;
+use http::{StatusCode, response};
 use http_body::{Frame, SizeHint};
 
 use super::Proxy;
@@ -32,6 +33,8 @@ pub struct Passing {
     status: StatusCode,
     /// Only the end of the connection tells the visitor where the answer ends.
     by_close: bool,
+    /// The length of a body that a 304 states and does not send. hyper keeps the field only of a body that has it.
+    stated: Option<u64>,
     sent: u64,
     ended: bool,
 }
@@ -41,7 +44,7 @@ impl Passing {
         proxy: &Rc<Proxy>,
         exchange: &Rc<Exchange>,
         route: &Arc<Route>,
-        (status, by_close): (StatusCode, bool),
+        (head, by_close): (&response::Parts, bool),
         body: AnswerBody,
     ) -> Box<Self> {
         Box::new(Self {
@@ -49,8 +52,9 @@ impl Passing {
             proxy: Rc::clone(proxy),
             exchange: Rc::clone(exchange),
             route: Arc::clone(route),
-            status,
+            status: head.status,
             by_close,
+            stated: stated(head),
             sent: 0,
             ended: false,
         })
@@ -107,7 +111,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Page(page) => page.as_ref().is_none_or(Bytes::is_empty),
-            Self::Passing(passing) => passing.body.is_over(),
+            Self::Passing(passing) => passing.stated.is_none() && passing.body.is_over(),
         }
     }
 
@@ -116,7 +120,22 @@ impl http_body::Body for Body {
             Self::Page(page) => {
                 SizeHint::with_exact(page.as_ref().map_or(0, |page| page.len() as u64))
             }
-            Self::Passing(passing) => passing.body.size_hint(),
+            Self::Passing(passing) => passing
+                .stated
+                .map_or_else(|| passing.body.size_hint(), SizeHint::with_exact),
         }
     }
+}
+
+/// The length that a 304 states.
+fn stated(head: &response::Parts) -> Option<u64> {
+    if head.status != StatusCode::NOT_MODIFIED {
+        return None;
+    }
+    head.headers
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }

@@ -56,7 +56,7 @@ impl Proxy {
         let by_close = exchange.version == Version::HTTP_10
             && body.size_hint().exact().is_none()
             && !head.headers.contains_key(CONTENT_LENGTH);
-        let passing = Passing::new(self, exchange, route, (head.status, by_close), body);
+        let passing = Passing::new(self, exchange, route, (&head, by_close), body);
         Response::from_parts(head, Body::Passing(passing))
     }
 

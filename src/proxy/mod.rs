@@ -1,7 +1,7 @@
 //! The way of a request: from its head to its passing answer or its page.
 //!
 //! [`Proxy::handle`] always returns a response, never an error. What a client's disappearance cancels: waiting for the
-//! app's head, and a passing answer. What it does not: a capture under way and its incident (see [`afterwork`]).
+//! app's head, and a passing answer. What it does not: a capture under way and its incident (see `afterwork`).
 
 mod afterwork;
 mod body;

@@ -126,7 +126,7 @@ impl Worker {
     /// Accepts and serves until the server drains and the last connection has ended or the time is up.
     pub(super) fn run<H: Handler>(self, make: impl FnOnce() -> Rc<H>) -> io::Result<()> {
         let runtime = super::runtime()?;
-        runtime.block_on(async move {
+        let ended = runtime.block_on(async move {
             let shared = Rc::new(Shared {
                 handler: make(),
                 http: connection::http(&self.settings),
@@ -154,7 +154,10 @@ impl Worker {
             let last = Rc::clone(&shared.handler).settle();
             drop(tokio::time::timeout(LAST_WORDS, last).await);
             Ok(())
-        })
+        });
+        // A name that is being resolved cannot be called off, and is not waited for.
+        runtime.shutdown_background();
+        ended
     }
 }
 

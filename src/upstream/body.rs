@@ -193,6 +193,7 @@ impl Source {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.count(frame))),
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(BodyFault::Broken)))),
             Poll::Ready(None) => {
+                self.progress.set(Instant::now());
                 self.ended.set(true);
                 Poll::Ready(None)
             }
@@ -359,6 +360,10 @@ impl AnswerBody {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.pause.moved();
+                if frame.is_trailers() {
+                    // Nothing comes after them, and nobody asks again.
+                    self.give_back();
+                }
                 self.end_if_over();
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -31,7 +31,7 @@ pub struct Capacity {
 struct WorkerIdle {
     /// Microseconds from the start, plus one, at which the oldest became idle; 0 is none.
     oldest: AtomicU64,
-    /// Told to close the oldest.
+    /// Told to close the oldest. A word that comes while one is still unheard is lost.
     close: Notify,
 }
 
@@ -150,7 +150,8 @@ impl Capacity {
         }
     }
 
-    /// Ends when `worker` is to close its oldest idle connection.
+    /// Ends when `worker` is to close idle connections, the oldest first: one word may stand for several requests
+    /// that wait.
     pub(super) async fn asked_to_close(&self, worker: usize) {
         match self.workers.get(worker) {
             Some(idle) => idle.close.notified().await,
@@ -160,10 +161,16 @@ impl Capacity {
 
     /// Whether any request waits.
     pub(super) fn is_wanted(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) > 0
+        self.waiting() > 0
     }
 
-    fn close_oldest_idle(&self) {
+    /// How many requests wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Asks the worker that holds the oldest idle connection to close that.
+    pub(super) fn close_oldest_idle(&self) {
         let held = |idle: &&WorkerIdle| idle.oldest.load(Ordering::SeqCst) > 0;
         let oldest = |idle: &&WorkerIdle| idle.oldest.load(Ordering::SeqCst);
         if let Some(idle) = self.workers.iter().filter(held).min_by_key(oldest) {

@@ -100,9 +100,8 @@ impl Client {
                     });
                 }
                 Err(failed) => {
-                    let again = failed.is_safe(idempotent, body)
-                        && tries.count(&failed, self.upstream.attempts);
-                    if !again {
+                    let safe = failed.is_safe(idempotent, body);
+                    if !tries.count(&failed, safe, self.upstream.attempts) {
                         return Err(failed.error.after(tries.sent));
                     }
                 }
@@ -128,15 +127,17 @@ impl Client {
             .map_err(unsent)?;
         let reused = lease.reused;
         let request = with_body(request, body);
+        lease.allowance().begin();
         let sending = lease.sender().try_send_request(request);
         let response = tokio::select! {
             biased;
-            sent = sending => sent.map_err(|failed| Failed::sending(failed, body, reused))?,
+            sent = sending => sent.map_err(|failed| Failed::sending(failed, body, &lease))?,
             kind = overdue(body, timeouts.head, deadline) => {
                 let error = UpstreamError::new(kind);
                 return Err(Failed { error, unsent: false, reused });
             }
         };
+        lease.allowance().end();
         body.answered();
         receive(response, lease, body, timeouts.body).map_err(|error| Failed {
             error,
@@ -157,14 +158,15 @@ impl Tries {
     }
 
     /// Counts a failure; whether another attempt is left. A connection that the app had closed while it was idle is
-    /// no attempt of the app's.
-    fn count(&mut self, failed: &Failed, most: u32) -> bool {
-        if failed.reused && failed.error.kind() == ErrorKind::ClosedEarly && self.stale < STALE {
+    /// no attempt of the app's, and neither is a wait in the queue.
+    fn count(&mut self, failed: &Failed, safe: bool, most: u32) -> bool {
+        let kind = failed.error.kind();
+        if safe && failed.reused && kind == ErrorKind::ClosedEarly && self.stale < STALE {
             self.stale += 1;
             return true;
         }
-        self.sent += 1;
-        self.sent < most
+        self.sent += u32::from(kind != ErrorKind::Overloaded);
+        safe && self.sent < most
     }
 }
 
@@ -173,20 +175,20 @@ impl Failed {
     fn sending(
         failed: TrySendError<Request<RequestBody>>,
         body: &RequestBody,
-        reused: bool,
+        lease: &Lease,
     ) -> Self {
         let mut failed = failed;
         let unsent = failed.take_message().is_some();
         let source = failed.into_error();
         let kind = match body.fault() {
             Some(fault) => ErrorKind::Request(fault),
-            None if source.is_parse() => ErrorKind::Malformed,
+            None if source.is_parse() || lease.allowance().is_spent() => ErrorKind::Malformed,
             None => ErrorKind::ClosedEarly,
         };
         Self {
             error: UpstreamError::caused_by(kind, source),
             unsent,
-            reused,
+            reused: lease.reused,
         }
     }
 

@@ -1,10 +1,10 @@
 //! A new connection to an app: name, TCP, TLS, HTTP.
 
 use std::future::Future;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -13,12 +13,14 @@ use tokio::time::timeout;
 
 use super::body::RequestBody;
 use super::error::{ErrorKind, UpstreamError};
+use super::stream::{Allowance, Stream};
 use super::{Timeouts, Upstream};
 
 /// A connection that speaks HTTP: what sends requests on it, and what moves its bytes.
 pub(super) struct Connected {
     pub(super) sender: SendRequest<RequestBody>,
     pub(super) driver: Driver,
+    pub(super) allowance: Arc<Allowance>,
 }
 
 /// Moves a connection's bytes until it ends.
@@ -33,14 +35,14 @@ pub(super) async fn connect(
     upstream: &Upstream,
     timeouts: &Timeouts,
 ) -> Result<Connected, UpstreamError> {
-    match timeout(timeouts.connect, open(upstream)).await {
+    match timeout(timeouts.connect, open(upstream, timeouts)).await {
         Ok(connected) => connected,
         Err(_) => Err(UpstreamError::new(ErrorKind::ConnectTimeout)),
     }
 }
 
-async fn open(upstream: &Upstream) -> Result<Connected, UpstreamError> {
-    let tcp = reach(upstream).await?;
+async fn open(upstream: &Upstream, timeouts: &Timeouts) -> Result<Connected, UpstreamError> {
+    let tcp = reach(upstream, timeouts.connect).await?;
     // Where this fails the first write does too, and says it better.
     drop(tcp.set_nodelay(true));
     match &upstream.tls {
@@ -54,20 +56,21 @@ async fn open(upstream: &Upstream) -> Result<Connected, UpstreamError> {
     }
 }
 
-/// Tries the endpoint's addresses in their order.
-async fn reach(upstream: &Upstream) -> Result<TcpStream, UpstreamError> {
+/// Tries the endpoint's addresses in their order. One that does not answer leaves their share of the time to the others.
+async fn reach(upstream: &Upstream, limit: Duration) -> Result<TcpStream, UpstreamError> {
+    let deadline = Instant::now() + limit;
+    let addresses = resolve(upstream).await?;
     let mut failure = UpstreamError::new(ErrorKind::DnsFailed);
-    for address in resolve(upstream).await? {
-        match TcpStream::connect(address).await {
-            Ok(tcp) => return Ok(tcp),
-            Err(error) => {
-                upstream.names.forget();
-                failure = UpstreamError::caused_by(
-                    ErrorKind::ConnectFailed,
-                    io::Error::new(error.kind(), format!("{address}: {error}")),
-                );
-            }
-        }
+    for (tried, address) in addresses.iter().enumerate() {
+        let others = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let left = deadline.saturating_duration_since(Instant::now()) / others;
+        let (kind, why) = match timeout(left, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(error)) => (ErrorKind::ConnectFailed, error.to_string()),
+            Err(_) => (ErrorKind::ConnectTimeout, "no answer".to_owned()),
+        };
+        upstream.names.forget();
+        failure = UpstreamError::caused_by(kind, format!("{address}: {why}"));
     }
     Err(failure)
 }
@@ -77,20 +80,8 @@ async fn resolve(upstream: &Upstream) -> Result<Vec<SocketAddr>, UpstreamError> 
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    if let Some(addresses) = upstream.names.recall(Instant::now()) {
-        return Ok(addresses);
-    }
-    let found = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| {
-            UpstreamError::caused_by(
-                ErrorKind::DnsFailed,
-                io::Error::new(error.kind(), format!("{host}: {error}")),
-            )
-        })?;
-    let addresses: Vec<_> = found.collect();
-    upstream.names.remember(&addresses, Instant::now());
-    Ok(addresses)
+    let found = upstream.names.resolve(host, port).await;
+    found.map_err(|error| UpstreamError::caused_by(ErrorKind::DnsFailed, &*error))
 }
 
 /// Begins HTTP/1.1 on a stream.
@@ -99,22 +90,84 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let failed = |error| UpstreamError::caused_by(ErrorKind::ConnectFailed, error);
+    let allowance = Allowance::new(upstream.read_buffer);
+    let stream = Stream::new(stream, Arc::clone(&allowance));
     let handshake = upstream.http.handshake(TokioIo::new(stream)).await;
     let (sender, connection) = handshake.map_err(failed)?;
     Ok(Connected {
         sender,
         driver: Box::pin(connection),
+        allowance,
     })
+}
+
+/// The most that hyper reads at once from an app whose heads have at most `max_head` bytes.
+pub(super) fn read_buffer(max_head: usize) -> usize {
+    max_head.max(64 * 1024)
 }
 
 /// hyper's settings for connections to an app.
 pub(super) fn http(max_head: usize, max_headers: usize) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.max_header_size(max_head)
-        .max_buf_size(max_head.max(64 * 1024));
+        .max_buf_size(read_buffer(max_head));
     if max_headers != 100 {
         // hyper keeps up to 100 fields on the stack and allocates for any other number.
         http.max_headers(max_headers);
     }
     http
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::config;
+    use crate::config::units::Period;
+
+    /// An address that takes connections and never accepts one, and what has to be kept for that.
+    fn black_hole() -> (SocketAddr, Socket, Vec<std::net::TcpStream>) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        socket.bind(&free.into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let patience = Duration::from_millis(50);
+        let connect = || std::net::TcpStream::connect_timeout(&address, patience).ok();
+        let waiting = std::iter::from_fn(connect).take(8).collect();
+        (address, socket, waiting)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_everything_leaves_time_for_the_next() {
+        let (first, _socket, _waiting) = black_hole();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let settings = config::Upstream {
+            endpoints: vec!["http://app.invalid".parse().unwrap()],
+            timeouts: config::UpstreamTimeouts {
+                connect: Period(Duration::from_millis(400)),
+                ..config::UpstreamTimeouts::default()
+            },
+            ..config::Upstream::default()
+        };
+        let upstream = Upstream::build("app", &settings, Path::new(""), 1).unwrap();
+        let found = vec![first, listener.local_addr().unwrap()];
+        upstream.names.remember(Ok(found), Instant::now());
+        let connected = connect(&upstream, &Timeouts::from(&settings.timeouts)).await;
+        assert!(connected.is_ok(), "{:?}", connected.err());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_did_not_resolve_is_asked_for_once_by_many() {
+        let names = Arc::new(crate::upstream::endpoint::Names::default());
+        let first = names.resolve("nothing.invalid", 80).await.unwrap_err();
+        let second = names.resolve("nothing.invalid", 80).await.unwrap_err();
+        assert!(first.starts_with("nothing.invalid: "), "{first}");
+        assert!(Arc::ptr_eq(&first, &second), "the same failure");
+    }
 }

@@ -14,6 +14,7 @@ mod error;
 mod health;
 mod pause;
 mod pool;
+mod stream;
 
 use std::fmt;
 use std::path::Path;
@@ -39,9 +40,10 @@ pub struct Upstream {
     attempts: u32,
     idle_timeout: Duration,
     capacity: Arc<Capacity>,
-    names: endpoint::Names,
+    names: Arc<endpoint::Names>,
     tls: Option<endpoint::Tls>,
     http: http1::Builder,
+    read_buffer: usize,
 }
 
 /// How long an exchange with an app may take; the parts of [`config::UpstreamTimeouts`] that a route may override.
@@ -113,9 +115,10 @@ impl Upstream {
             attempts: settings.retry.attempts.max(1),
             idle_timeout: *settings.timeouts.idle,
             capacity: Capacity::new(settings.max_connections, settings.queue, workers),
-            names: endpoint::Names::default(),
+            names: Arc::default(),
             tls,
             http: connect::http(settings.max_head.bytes(), settings.max_headers),
+            read_buffer: connect::read_buffer(settings.max_head.bytes()),
             endpoint,
         })
     }

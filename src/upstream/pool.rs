@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::{AbortHandle, spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
 
 use super::body::RequestBody;
 use super::capacity::{Next, Permit};
 use super::connect::{self, Connected};
 use super::error::{ErrorKind, UpstreamError};
+use super::stream::Allowance;
 use super::{Timeouts, Upstream};
 
 /// A request that must not be sent twice goes out only on a connection that was in use this recently: the app will
@@ -55,6 +56,7 @@ struct Shared {
 pub(super) struct Connection {
     number: u64,
     sender: SendRequest<RequestBody>,
+    allowance: Arc<Allowance>,
     idle_since: Instant,
     driver: AbortHandle,
 }
@@ -124,7 +126,11 @@ impl Pool {
     }
 
     async fn open(&self, permit: Permit, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
-        let Connected { sender, driver } = connect::connect(&self.0.upstream, timeouts).await?;
+        let Connected {
+            sender,
+            driver,
+            allowance,
+        } = connect::connect(&self.0.upstream, timeouts).await?;
         let number = self.0.next.replace(self.0.next.get() + 1);
         let pool = Rc::downgrade(&self.0);
         let task = spawn_local(async move {
@@ -139,6 +145,7 @@ impl Pool {
         let connection = Connection {
             number,
             sender,
+            allowance,
             idle_since: Instant::now(),
             driver,
         };
@@ -215,12 +222,19 @@ impl Pool {
         }
     }
 
-    fn close_oldest(&self) {
+    /// Closes as many idle connections as requests wait, the oldest first. Where it has not as many, the others may be
+    /// another worker's.
+    fn make_room(&self) {
+        let capacity = &self.0.upstream.capacity;
         let mut idle = self.0.idle.borrow_mut();
-        if !idle.is_empty() {
-            idle.remove(0);
-        }
+        let wanted = capacity.waiting();
+        let closed = wanted.min(idle.len());
+        idle.drain(..closed);
         self.mark(&idle);
+        drop(idle);
+        if closed < wanted {
+            capacity.close_oldest_idle();
+        }
     }
 
     fn close_expired(&self) {
@@ -236,7 +250,7 @@ impl Pool {
     }
 }
 
-/// Closes what is idle too long, and the oldest idle connection whenever another worker needs its place. Ends with
+/// Closes what is idle too long, and the oldest idle connections whenever other workers need their places. Ends with
 /// the pool.
 async fn close_idle(pool: Weak<Shared>) {
     loop {
@@ -251,7 +265,9 @@ async fn close_idle(pool: Weak<Shared>) {
             .is_ok();
         let Some(shared) = pool.upgrade() else { return };
         if asked {
-            Pool(shared).close_oldest();
+            Pool(shared).make_room();
+            // The closed ones end, and those that waited for them are served, before the next word is heard.
+            yield_now().await;
         } else {
             Pool(shared).close_expired();
         }
@@ -274,6 +290,11 @@ impl Lease {
     /// What sends a request on it.
     pub(super) fn sender(&mut self) -> &mut SendRequest<RequestBody> {
         &mut self.connection.sender
+    }
+
+    /// How much may come before the head of an answer on it.
+    pub(super) fn allowance(&self) -> &Allowance {
+        &self.connection.allowance
     }
 
     /// The connection is to be closed after this answer.

@@ -45,6 +45,14 @@ impl Gateway {
         )
     }
 
+    /// A proxy before an endpoint that no [`Origin`] stands for, with these lines of configuration beside it.
+    pub fn at(endpoint: &str, toml: &str) -> Self {
+        let text = format!("{toml}\n[upstreams.app]\nendpoints = [\"{endpoint}\"]\n");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let loaded = config::parse(&text, "test.toml", folder);
+        Self::start(loaded.unwrap_or_else(|report| panic!("{report}")).config)
+    }
+
     /// Why a proxy with these lines of configuration is refused, be it by the file's checks or at the start.
     pub fn refused(toml: &str) -> String {
         let text = format!("{toml}\n[upstreams.app]\nendpoints = [\"http://127.0.0.1:9\"]\n");

@@ -20,6 +20,7 @@ pub struct Origin {
 struct Log {
     ended: AtomicBool,
     connections: AtomicUsize,
+    closed: AtomicUsize,
     requests: Mutex<Vec<Received>>,
 }
 
@@ -75,7 +76,30 @@ impl Origin {
     pub fn on_head(
         script: impl Fn(&mut Visit, String) -> Option<Received> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::on_listener(listener(), script)
+    }
+
+    /// As [`Origin::on_head`], on a listener of the test's own.
+    pub fn on_listener(
+        listener: TcpListener,
+        script: impl Fn(&mut Visit, String) -> Option<Received> + Send + Sync + 'static,
+    ) -> Self {
+        Self::on_sockets(listener, move |stream, connection, log| {
+            serve(stream, connection, log, &script);
+        })
+    }
+
+    /// An app that hands `script` each connection as it is, with its number, counted from 1.
+    pub fn raw(script: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> Self {
+        Self::on_sockets(listener(), move |stream, connection, _| {
+            script(stream, connection);
+        })
+    }
+
+    fn on_sockets(
+        listener: TcpListener,
+        script: impl Fn(TcpStream, usize, &Arc<Log>) + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Log::default());
         let (shared, script) = (Arc::clone(&log), Arc::new(script));
@@ -87,7 +111,12 @@ impl Origin {
                 let Ok(stream) = stream else { continue };
                 let connection = shared.connections.fetch_add(1, Ordering::SeqCst) + 1;
                 let (shared, script) = (Arc::clone(&shared), Arc::clone(&script));
-                thread::spawn(move || serve(stream, connection, &shared, &*script));
+                thread::spawn(move || {
+                    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    script(stream, connection, &shared);
+                    shared.closed.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
         Self { address, log }
@@ -128,6 +157,11 @@ impl Origin {
     pub fn connections(&self) -> usize {
         self.log.connections.load(Ordering::SeqCst)
     }
+
+    /// How many connections are open now, as far as their scripts have noticed.
+    pub fn open(&self) -> usize {
+        self.connections() - self.log.closed.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Origin {
@@ -138,14 +172,17 @@ impl Drop for Origin {
     }
 }
 
+/// A listener on a free loopback port.
+fn listener() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
+}
+
 fn serve(
     stream: TcpStream,
     connection: usize,
     log: &Arc<Log>,
     script: &dyn Fn(&mut Visit, String) -> Option<Received>,
 ) {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_nodelay(true).unwrap();
     let reader = BufReader::new(stream.try_clone().unwrap());
     let mut visit = Visit {
         stream,
@@ -195,6 +232,16 @@ impl Visit {
     pub fn wait_for_close(&mut self) {
         self.open = false;
         drop(io::copy(&mut self.reader, &mut io::sink()));
+    }
+
+    /// Reads a piece of a body.
+    pub fn read(&mut self, piece: &mut [u8]) {
+        self.reader.read_exact(piece).unwrap();
+    }
+
+    /// The socket, for what its options can do.
+    pub fn socket(&self) -> &TcpStream {
+        &self.stream
     }
 
     /// Reads the rest of a request whose head has come. From then on it is among the [`Origin::requests`], so that a

@@ -14,9 +14,6 @@ use super::error::{ErrorKind, UpstreamError};
 use super::pool::{Lease, Pool, Reuse};
 use super::{Timeouts, Upstream};
 
-/// How many reused connections one request may find closed before it goes out on a new one.
-const STALE: u32 = 2;
-
 /// An app's answer: its head, and its body still on the way.
 #[derive(Debug)]
 pub struct Answer {
@@ -40,8 +37,10 @@ pub struct Client {
 /// How often a request was tried, and on what.
 #[derive(Debug, Default)]
 struct Tries {
-    sent: u32,
-    stale: u32,
+    /// Attempts that count against the most there may be.
+    counted: u32,
+    /// Whether a reused connection was found closed; from then on only new ones will do.
+    stale: bool,
 }
 
 /// An attempt that brought no answer.
@@ -91,7 +90,7 @@ impl Client {
                 .await
             {
                 Ok((head, body)) => {
-                    let attempts = tries.sent + 1;
+                    let attempts = tries.all() + 1;
                     return Ok(Answer {
                         head,
                         body,
@@ -102,7 +101,7 @@ impl Client {
                 Err(failed) => {
                     let safe = failed.is_safe(idempotent, body);
                     if !tries.count(&failed, safe, self.upstream.attempts) {
-                        return Err(failed.error.after(tries.sent));
+                        return Err(failed.error.after(tries.all()));
                     }
                 }
             }
@@ -151,22 +150,27 @@ impl Tries {
     /// Which connection the next attempt may use. What cannot be sent again uses one whose app is surely there.
     fn reuse(&self, repeatable: bool) -> Reuse {
         match (repeatable, self.stale) {
-            (_, STALE..) => Reuse::Never,
-            (true, _) => Reuse::Any,
-            (false, _) => Reuse::Recent,
+            (_, true) => Reuse::Never,
+            (true, false) => Reuse::Any,
+            (false, false) => Reuse::Recent,
         }
+    }
+
+    /// How often the request was sent, or tried to.
+    fn all(&self) -> u32 {
+        self.counted + u32::from(self.stale)
     }
 
     /// Counts a failure; whether another attempt is left. A connection that the app had closed while it was idle is
     /// no attempt of the app's, and neither is a wait in the queue.
     fn count(&mut self, failed: &Failed, safe: bool, most: u32) -> bool {
         let kind = failed.error.kind();
-        if safe && failed.reused && kind == ErrorKind::ClosedEarly && self.stale < STALE {
-            self.stale += 1;
+        if safe && failed.reused && kind == ErrorKind::ClosedEarly && !self.stale {
+            self.stale = true;
             return true;
         }
-        self.sent += u32::from(kind != ErrorKind::Overloaded);
-        safe && self.sent < most
+        self.counted += u32::from(kind != ErrorKind::Overloaded);
+        safe && self.counted < most
     }
 }
 

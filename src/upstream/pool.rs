@@ -98,9 +98,10 @@ impl Pool {
             return Ok(self.lease(connection, true));
         }
         if let Some(permit) = self.0.upstream.capacity.try_acquire() {
-            return self.open(permit, timeouts).await;
+            return Box::pin(self.open(permit, timeouts)).await;
         }
-        self.wait(timeouts).await
+        // Boxed, as is all that is rare: the future of a passing request is moved about and stays small.
+        Box::pin(self.wait(timeouts)).await
     }
 
     fn take_idle(&self, reuse: Reuse) -> Option<Connection> {

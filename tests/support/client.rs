@@ -1,7 +1,7 @@
 //! A raw HTTP/1.1 client that sends any bytes and sees exactly how an answer ends.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
 use super::PATIENCE;
 
@@ -85,11 +85,6 @@ impl Client {
             Ok(_) => rest.is_empty(),
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
         }
-    }
-
-    /// Says that nothing more will be sent.
-    pub fn finish(&mut self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     fn answer_to(&mut self, head_only: bool) -> Answer {

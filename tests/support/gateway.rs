@@ -83,10 +83,6 @@ impl Gateway {
         self.inner.addresses()[0]
     }
 
-    pub fn admin_address(&self) -> SocketAddr {
-        self.inner.admin_addresses()[0]
-    }
-
     pub fn connect(&self) -> Client {
         Client::connect(self.address())
     }
@@ -134,14 +130,5 @@ impl Gateway {
     /// The visitors' connections open now.
     pub fn connections(&self) -> usize {
         self.inner.connections()
-    }
-
-    /// Stops as SIGTERM does, and waits for the end.
-    pub fn drain(mut self) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        runtime.block_on(self.inner.drain());
-        self.inner.end();
     }
 }

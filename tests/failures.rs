@@ -399,7 +399,7 @@ fn past_the_limit_a_request_is_told_to_come_again() {
         go.give();
         assert_eq!(first.join().unwrap().text(), "fine");
         assert_eq!(second.header("retry-after"), Some("5"));
-        let expected = Expected::of(Cause::Overloaded, 503, "taken");
+        let expected = Expected::of(Cause::Overloaded, 503, "no room");
         expected.after(0).check(&gateway, &second);
     });
 }

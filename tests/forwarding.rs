@@ -102,6 +102,20 @@ fn trailers_of_a_request_reach_the_app() {
     assert_eq!(received.trailers, ["x-sum: 17"]);
 }
 
+#[test]
+fn a_trailer_cannot_say_what_only_a_proxy_may_say() {
+    let (received, answer) = forwarded(
+        "",
+        "POST / HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: chunked\r\n\
+         Trailer: X-Sum, X-Request-ID, X-Forwarded-For, Connection, Authorization\r\n\r\n\
+         4\r\nbook\r\n0\r\nX-Sum: 17\r\nX-Request-ID: evil\r\nX-Forwarded-For: 6.6.6.6\r\n\
+         Connection: close\r\nAuthorization: Basic eA==\r\n\r\n",
+    );
+    assert_eq!(received.trailers, ["x-sum: 17"]);
+    assert_eq!(received.header("trailer"), Some("x-sum"));
+    assert_eq!(received.header("x-request-id"), Some(answer.id()));
+}
+
 const PROXIED: &str = "GET / HTTP/1.1\r\nHost: shop.example:8080\r\nVia: 1.1 front\r\n\
                        X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n\
                        X-Forwarded-Host: www.shop.example\r\nForwarded: for=192.0.2.7;proto=https\r\n\r\n";

@@ -5,7 +5,7 @@ use crate::support::{End, Gateway, Origin, Signal, eventually};
 const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
 
 /// Requests that two readers could read in two ways, and what is for no proxy.
-const AMBIGUOUS: [(&str, &str); 23] = [
+const AMBIGUOUS: [(&str, &str); 30] = [
     ("no Host", "GET / HTTP/1.1\r\n\r\n"),
     (
         "two Hosts",
@@ -89,6 +89,34 @@ const AMBIGUOUS: [(&str, &str); 23] = [
         "GET / HTTP/1.1\r\nHost : a.example\r\n\r\n",
     ),
     (
+        "a target without its slash",
+        "GET a HTTP/1.1\r\nHost: a.example\r\n\r\n",
+    ),
+    (
+        "a target that is a host and port",
+        "GET a.example:80 HTTP/1.1\r\nHost: a.example\r\n\r\n",
+    ),
+    (
+        "a star for GET",
+        "GET * HTTP/1.1\r\nHost: a.example\r\n\r\n",
+    ),
+    (
+        "a target of another scheme",
+        "GET ftp://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n",
+    ),
+    (
+        "a user in the target",
+        "GET http://u:p@a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n",
+    ),
+    (
+        "a Host with half a bracket",
+        "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
+    ),
+    (
+        "a Host with a port that is none",
+        "GET / HTTP/1.1\r\nHost: a.example:99999\r\n\r\n",
+    ),
+    (
         "NUL in a value",
         "GET / HTTP/1.1\r\nHost: a.example\r\nX-A: \x00\r\n\r\n",
     ),
@@ -127,10 +155,10 @@ fn a_length_beside_chunks_does_not_reach_the_app() {
         "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n\
          4\r\nbook\r\n0\r\n\r\n",
     );
-    for received in origin.requests() {
-        assert_eq!(received.header("content-length"), None);
-        assert_eq!(received.body, b"book");
-    }
+    // hyper hides the length, so this is not refused before `server::wire` sees it; the chunks are what counts.
+    let received = origin.request();
+    assert_eq!(received.header("content-length"), None);
+    assert_eq!(received.body, b"book");
 }
 
 const BODY_LIMIT: &str = "[server.limits]\nbody = \"1KiB\"\n";

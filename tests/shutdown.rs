@@ -75,10 +75,13 @@ fn idle_connections_close_at_once_and_no_new_ones_are_taken() {
     let mut used = program.connect();
     assert_eq!(used.ask(get("/now", "")).status, 200);
     let mut fresh = program.connect();
+    let mut halting = program.connect();
+    halting.send("GET /half HTTP/1.1\r\nHost: shop");
     let mut visitor = waiting(&program, &origin);
     program.signal("TERM");
     assert!(used.is_closed());
     assert!(fresh.is_closed());
+    assert!(halting.is_closed());
     let address = program.address();
     eventually("connections to be refused", || {
         TcpStream::connect(address).err()

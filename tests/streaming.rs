@@ -224,6 +224,7 @@ fn a_body_that_the_app_does_not_want_is_never_asked_for() {
             "{status}: the body was asked for"
         );
         assert_eq!(answer.text().contains("hunter2"), !replaced, "{status}");
+        assert_eq!(answer.header("connection"), Some("close"), "{status}");
         eventually("the app's connection to end", || {
             (origin.open() == 0).then_some(())
         });

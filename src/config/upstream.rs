@@ -174,7 +174,7 @@ impl Default for Upstream {
             host: HostHeader::Keep,
             max_connections: 1024,
             queue: 256,
-            max_head: Size::kib(256),
+            max_head: Size::kib(64),
             max_headers: 100,
             timeouts: UpstreamTimeouts::default(),
             retry: Retry::default(),

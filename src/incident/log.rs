@@ -5,6 +5,9 @@ use tracing::Level;
 use super::Incident;
 use crate::telemetry::{milliseconds, names};
 
+/// How much of a path stands in a line, in bytes; the record has all of it.
+const LONGEST_PATH: usize = 2048;
+
 /// Writes the line of an incident: level error, the fields of [`names::INCIDENT_FIELDS`]. Of the body come at most `log_body` bytes, as
 /// text; a field without a value is absent.
 pub fn log(incident: &Incident, log_body: usize) {
@@ -31,8 +34,11 @@ pub fn log(incident: &Incident, log_body: usize) {
     );
 }
 
+/// The path, and no more of it than a line has room for.
 fn path(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or(url)
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    path.get(..path.floor_char_boundary(LONGEST_PATH))
+        .unwrap_or(path)
 }
 
 /// The first bytes of a body as text; a character that the cut would halve is left out.

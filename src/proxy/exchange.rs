@@ -1,10 +1,11 @@
 //! One request and what happens to it: the value that all stages after the server share.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use http::header::HOST;
+use http::header::{CONNECTION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use ipnet::IpNet;
@@ -31,6 +32,8 @@ pub(super) struct Exchange {
     pub(super) uri: Uri,
     pub(super) version: Version,
     pub(super) headers: HeaderMap,
+    /// Whether the connection is to be closed after the answer.
+    pub(super) closes: Cell<bool>,
 }
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -57,6 +60,14 @@ impl Exchange {
             uri: head.uri,
             version: head.version,
             headers: head.headers,
+            closes: Cell::new(false),
+        }
+    }
+
+    /// Says in an answer's fields that the connection ends with it, where it does.
+    pub(super) fn close_after(&self, headers: &mut HeaderMap) {
+        if self.closes.get() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
 

@@ -33,7 +33,12 @@ impl Proxy {
             *request.headers_mut() = headers::request(exchange, &self.settings, host, endpoint);
             request
         };
-        client.send(draft, &body, &route.timeouts).await
+        let answer = client.send(draft, &body, &route.timeouts).await;
+        // What was never asked for may still come, or not: nothing after it can be told apart (RFC 9110, 10.1.1).
+        exchange
+            .closes
+            .set(expects && !body.is_empty() && body.is_whole());
+        answer
     }
 
     /// Passes an answer on as it is: what belongs to the connection removed, the request ID set.
@@ -46,11 +51,13 @@ impl Proxy {
         let Answer { mut head, body, .. } = answer;
         headers::clean_answer(&mut head.headers);
         headers::settle_length(&mut head.headers);
+        headers::settle_trailer(&mut head.headers, &self.settings.request_id.header);
         route.policy.strip(&mut head.headers);
         head.headers.insert(
             self.settings.request_id.header.clone(),
             exchange.id_value.clone(),
         );
+        exchange.close_after(&mut head.headers);
         // The version is this connection's, not the app's.
         head.version = Version::HTTP_11;
         let by_close = exchange.version == Version::HTTP_10

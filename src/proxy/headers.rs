@@ -1,8 +1,9 @@
 //! Which header fields go on, and which stay behind: RFC 9110, 7.6.1, and the forwarding fields of RFC 7239.
 
 use http::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, EXPECT, FORWARDED, HOST,
-    HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    COOKIE, EXPECT, FORWARDED, HOST, HeaderValue, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, Version};
 
@@ -49,13 +50,12 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     headers
         .get_all(CONNECTION)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
         .filter(|name| {
-            !name.eq_ignore_ascii_case("close") && !name.eq_ignore_ascii_case("keep-alive")
+            !name.eq_ignore_ascii_case(b"close") && !name.eq_ignore_ascii_case(b"keep-alive")
         })
-        .filter_map(|name| HeaderName::try_from(name).ok())
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
         .collect()
 }
 
@@ -76,6 +76,7 @@ pub(super) fn request(
             headers.append(name, value.clone());
         }
     }
+    settle_trailer(&mut headers, &settings.request_id.header);
     // The body's framing is decided anew by hyper; a length of 0 is the one that it would leave out.
     if exchange
         .headers
@@ -257,6 +258,41 @@ pub(super) fn keep<'a>(
             page.append(name, value.clone());
         }
     }
+}
+
+/// Leaves in `Trailer` the fields that may come after a body: none that frames or routes a message, says who asks, or
+/// that a proxy sets (RFC 9110, 6.5.1). hyper sends the trailers that are announced there and no others.
+pub(super) fn settle_trailer(headers: &mut HeaderMap, request_id: &HeaderName) {
+    if !headers.contains_key(TRAILER) {
+        return;
+    }
+    let names: Vec<_> = headers
+        .get_all(TRAILER)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| may_trail(name) && !is_set_anew(name, request_id))
+        .map(|name| name.as_str().to_owned())
+        .collect();
+    match HeaderValue::try_from(names.join(", ")) {
+        Ok(names) if !names.is_empty() => headers.insert(TRAILER, names),
+        _ => headers.remove(TRAILER),
+    };
+}
+
+fn may_trail(name: &HeaderName) -> bool {
+    let never = [
+        AUTHORIZATION,
+        CONTENT_ENCODING,
+        CONTENT_LENGTH,
+        CONTENT_RANGE,
+        CONTENT_TYPE,
+        COOKIE,
+        PROXY_AUTHORIZATION,
+        SET_COOKIE,
+        TRAILER,
+    ];
+    !is_hop_by_hop(name) && !never.contains(name)
 }
 
 /// Leaves one `Content-Length` where an app repeated it.

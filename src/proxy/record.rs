@@ -71,6 +71,7 @@ impl Proxy {
         response
             .headers_mut()
             .insert(id.clone(), exchange.id_value.clone());
+        exchange.close_after(response.headers_mut());
         if self.settings.access != AccessFormat::Off {
             let route = self.find(exchange);
             self.write_access(exchange, route.map(AsRef::as_ref), status, sent);

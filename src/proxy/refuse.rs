@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::header::EXPECT;
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::Proxy;
 use super::body::Body;
@@ -87,18 +87,17 @@ impl Proxy {
     ) -> Response<Body> {
         COUNTERS.refused.add_one();
         self.log_refusal(exchange, route, refusal);
-        if let Some(body) = body.filter(|_| !exchange.headers.contains_key(EXPECT)) {
+        let unasked = exchange.headers.contains_key(EXPECT);
+        let left = body.filter(|body| !body.is_end_stream());
+        exchange
+            .closes
+            .set(refusal.closes() || (unasked && left.is_some()));
+        if let Some(body) = left.filter(|_| !unasked) {
             upstream::linger(body);
         }
         let terms = Terms::new(Cause::Refused, Notice::Refused, refusal.status());
         let page = self.page(exchange, route, terms, None);
-        let mut response = self.respond(exchange, page);
-        if refusal.closes() {
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
+        self.respond(exchange, page)
     }
 
     fn log_refusal(&self, exchange: &Exchange, route: Option<&Arc<Route>>, refusal: Refusal) {

@@ -3,6 +3,8 @@
 //! hyper has read the head by now; this holds what it lets through. What it hides (a length beside a chunked coding, a
 //! bare LF) is for `server::wire`.
 
+use std::net::Ipv6Addr;
+
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Version};
 
@@ -19,6 +21,7 @@ pub(super) fn screen(exchange: &Exchange, limits: &Limits) -> Result<(), Refusal
     if exchange.method == Method::CONNECT {
         return Err(Refusal::Bad("CONNECT opens no tunnel here"));
     }
+    target(exchange)?;
     host(exchange)?;
     framing(&exchange.headers, exchange.version)?;
     expectation(&exchange.headers)?;
@@ -29,6 +32,24 @@ pub(super) fn screen(exchange: &Exchange, limits: &Limits) -> Result<(), Refusal
         return Err(Refusal::BodyTooLarge);
     }
     Ok(())
+}
+
+/// A target in origin form, in absolute form of this scheme's family, or `*` for OPTIONS (RFC 9112, 3.2).
+fn target(exchange: &Exchange) -> Result<(), Refusal> {
+    let uri = &exchange.uri;
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    let known = match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(authority)) => is_authority(authority.as_str().as_bytes()),
+        (None, None) => {
+            path.starts_with('/') || (path == "*" && exchange.method == Method::OPTIONS)
+        }
+        _ => false,
+    };
+    if known {
+        Ok(())
+    } else {
+        Err(Refusal::Bad("a target that is none"))
+    }
 }
 
 /// One `Host`, and a possible one (RFC 9112, 3.2); HTTP/1.0 may leave it out.
@@ -43,19 +64,30 @@ fn host(exchange: &Exchange) -> Result<(), Refusal> {
     if hosts.next().is_some() {
         return Err(Refusal::Bad("several Hosts"));
     }
-    if host.is_empty() && exchange.uri.authority().is_none() {
-        return Err(Refusal::Bad("an empty Host"));
-    }
-    if host.as_bytes().iter().copied().all(is_host_byte) {
+    if is_authority(host.as_bytes()) {
         Ok(())
     } else {
         Err(Refusal::Bad("a Host that is none"))
     }
 }
 
-/// The bytes of a host and port (RFC 3986, 3.2.2), user information and its `@` left out.
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(&byte)
+/// Whether this is a host, with or without a port (RFC 3986, 3.2.2 and 3.2.3): a name, an IPv4 address, or an IPv6
+/// address in brackets. No user information, and of a name's characters those that names have.
+fn is_authority(authority: &[u8]) -> bool {
+    let Ok(text) = str::from_utf8(authority) else {
+        return false;
+    };
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => ("v6", port),
+        Some(_) => return false,
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let numbered =
+        |port: &str| port.is_empty() || port.parse::<u16>().is_ok_and(|_| !port.starts_with('+'));
+    !host.is_empty()
+        && host.bytes().all(named)
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(numbered))
 }
 
 /// Framing that can be read in one way only (RFC 9112, 6).
@@ -97,4 +129,32 @@ fn expectation(headers: &HeaderMap) -> Result<(), Refusal> {
 /// The length that a request states for its body.
 fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_told_from_what_only_looks_like_one() {
+        for host in [
+            "shop.example",
+            "shop.example:8080",
+            "shop.example:",
+            "SHOP",
+            "a_b.example",
+            "192.0.2.1:80",
+            "[::1]",
+            "[2001:db8::1]:8443",
+            "xn--bcher-kva.example",
+        ] {
+            assert!(is_authority(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "", ":80", "[::1", "::1", "[x]y", "[x]", "x:a", "x:99999", "x:80:80", "x:+80", "a:b:c",
+            "u@x", "u:p@x", "%00", "a b", "a/b", "a,b", "x:-1", "[::1]80",
+        ] {
+            assert!(!is_authority(host.as_bytes()), "{host}");
+        }
+    }
 }

@@ -34,7 +34,7 @@ pub(super) struct Shared<H> {
 pub(super) fn http(settings: &Settings) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.max_header_size(settings.limits.head.bytes())
-        .max_buf_size((settings.limits.head.bytes() + 16 * 1024).max(128 * 1024));
+        .max_buf_size(settings.limits.head.bytes() + 16 * 1024);
     if settings.limits.headers != 100 {
         // hyper keeps up to 100 fields on the stack and allocates for any other number.
         http.max_headers(settings.limits.headers);
@@ -116,6 +116,10 @@ where
         }
         if let Poll::Ready(ended) = this.connection.poll(cx) {
             return Poll::Ready(ended);
+        }
+        if *this.told && this.watch.is_in_head() {
+            // hyper would wait for the rest of a head that is not to be answered any more.
+            return Poll::Ready(Ok(()));
         }
         if !*this.armed {
             // The task's waker stays the same, so the timer and the drain are told of it once.

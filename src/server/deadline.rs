@@ -63,6 +63,11 @@ impl Watch {
         self.set(Doing::Idle);
     }
 
+    /// Whether part of a request's head has come, and nothing else is under way.
+    pub(crate) fn is_in_head(&self) -> bool {
+        self.doing() == Doing::Head && self.blocked.load(Ordering::Relaxed) == 0
+    }
+
     /// The client does not read.
     pub(crate) fn blocked(&self) {
         if self.blocked.load(Ordering::Relaxed) == 0 {

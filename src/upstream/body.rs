@@ -111,7 +111,8 @@ impl RequestBody {
     }
 
     /// Whether it can be sent again: nothing of it was taken yet.
-    pub(super) fn is_whole(&self) -> bool {
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
         self.0.as_ref().is_none_or(|source| !source.begun.get())
     }
 

@@ -66,6 +66,7 @@ async fn reach(upstream: &Upstream, limit: Duration) -> Result<TcpStream, Upstre
         let left = deadline.saturating_duration_since(Instant::now()) / others;
         let (kind, why) = match timeout(left, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(error)) if is_shortage(&error) => (ErrorKind::Overloaded, error.to_string()),
             Ok(Err(error)) => (ErrorKind::ConnectFailed, error.to_string()),
             Err(_) => (ErrorKind::ConnectTimeout, "no answer".to_owned()),
         };
@@ -73,6 +74,12 @@ async fn reach(upstream: &Upstream, limit: Duration) -> Result<TcpStream, Upstre
         failure = UpstreamError::caused_by(kind, format!("{address}: {why}"));
     }
     Err(failure)
+}
+
+/// Whether it is this process, or this machine, that has no descriptor left: EMFILE and ENFILE, which have no name in
+/// [`std::io::ErrorKind`].
+fn is_shortage(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 async fn resolve(upstream: &Upstream) -> Result<Vec<SocketAddr>, UpstreamError> {

@@ -98,7 +98,7 @@ impl fmt::Display for UpstreamError {
             ErrorKind::HeadTimeout => "the app did not answer in time",
             ErrorKind::Malformed => "the app's answer is not valid HTTP",
             ErrorKind::TotalTimeout => "the exchange took too long before an answer",
-            ErrorKind::Overloaded => "all connections to the app are taken and the queue is full",
+            ErrorKind::Overloaded => "there is no room for another connection to the app",
             ErrorKind::Request(BodyFault::Broken) => "the request's body broke off",
             ErrorKind::Request(BodyFault::Stalled) => "the request's body stopped coming",
             ErrorKind::Request(BodyFault::TooLarge) => "the request's body is too large",

@@ -86,7 +86,7 @@ impl Redactor {
     #[must_use]
     pub fn url(&self, url: &str) -> String {
         let bare = without_user_info(url);
-        let Some(query) = bare.find(['?', '#']) else {
+        let Some(query) = bare.find(['?', '#', ';']) else {
             return bare;
         };
         let (path, mut rest) = bare.split_at_checked(query).unwrap_or((&bare, ""));
@@ -150,7 +150,9 @@ impl Redactor {
         } else {
             key
         };
-        let same = |part: &str, name: &str| part.trim().eq_ignore_ascii_case(name);
+        // A `+` is a space there.
+        let blank = |letter: char| letter.is_whitespace() || letter == '+';
+        let same = |part: &str, name: &str| part.trim_matches(blank).eq_ignore_ascii_case(name);
         let names = |part: &str| self.query.iter().find(|name| same(part, name));
         names(key)
             .or_else(|| key.split(['[', ']', '.']).find_map(names))
@@ -264,6 +266,9 @@ mod tests {
                 "/?next=%2Fr%3Fa%3D1%26token%3Ds3%26b%3D2&c=3",
                 format!("/?next=%2Fr%3Fa%3D1%26token%3D{r}%26b%3D2&c=3"),
             ),
+            ("/?+token=s3&a", format!("/?+token={r}&a")),
+            ("/?token+=s3", format!("/?token+={r}")),
+            ("/a;token=s3?b=1", format!("/a;token={r}")),
             ("/?=&&;;==%", "/?=&&;;==%".to_owned()),
             ("/?ü=ä&token=ö&é", format!("/?ü=ä&token={r}&é")),
         ] {

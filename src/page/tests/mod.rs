@@ -3,8 +3,6 @@
 mod own_templates;
 
 use std::fs;
-use std::path::PathBuf;
-use std::time::Instant;
 
 use super::markup::{Markup, hash};
 use super::*;
@@ -367,105 +365,4 @@ fn a_page_with_the_largest_logo_fits_the_first_flight() {
 fn pages_are_shared_by_workers() {
     fn shared<T: Send + Sync>() {}
     shared::<Pages>();
-}
-
-/// Prints times and sizes: `cargo test --release --lib page -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn measure() {
-    let branded = built_in(&brand());
-    let plain = built_in(&config::Brand::default());
-    let mut headers = HeaderMap::new();
-    headers.insert(
-        "accept",
-        HeaderValue::from_static("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-    );
-    for (name, pages) in [("branded", &branded), ("plain", &plain)] {
-        for format in Format::TEMPLATED {
-            let context = context(502, Notice::AppFailed);
-            let length = pages.render(&wanted(format), &context).body.len();
-            let took = per_run(|| drop(pages.render(&wanted(format), &context)));
-            let odd = PageContext {
-                path: "",
-                ..context
-            };
-            let by_tera = per_run(|| drop(pages.render(&wanted(format), &odd)));
-            eprintln!(
-                "{name} {format:?}: {length} bytes, {took} ns, through the engine {by_tera} ns"
-            );
-        }
-    }
-    let begun = Instant::now();
-    drop(built_in(&brand()));
-    eprintln!("build: {} us", begun.elapsed().as_micros());
-    let negotiated = per_run(|| _ = branded.negotiate(&headers, None));
-    headers.insert(
-        "accept",
-        HeaderValue::from_static("application/json;q=0.9, text/plain, */*;q=0.1"),
-    );
-    let counted = per_run(|| _ = branded.negotiate(&headers, None));
-    eprintln!("negotiate: browser {negotiated} ns, counted {counted} ns");
-}
-
-fn per_run(mut run: impl FnMut()) -> u128 {
-    const RUNS: u32 = 200_000;
-    for _ in 0..RUNS / 10 {
-        run();
-    }
-    let begun = Instant::now();
-    for _ in 0..RUNS {
-        run();
-    }
-    begun.elapsed().as_nanos() / u128::from(RUNS)
-}
-
-/// Writes pages to look at: `PARDON_LOOK=folder cargo test --lib page::tests::look -- --ignored`.
-#[test]
-#[ignore = "for people to look at"]
-fn look() {
-    let folder = PathBuf::from(std::env::var("PARDON_LOOK").unwrap());
-    let logo = config::Brand {
-        logo: Some("logo.svg".into()),
-        color: Some("#ffd400".to_owned()),
-        ..brand()
-    };
-    let svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 40 40'><rect width='40' height='40' rx='10' fill='#ffd400'/><circle cx='20' cy='20' r='9' fill='#222'/></svg>";
-    fs::write(folder.join("logo.svg"), svg).unwrap();
-    let pages =
-        |brand: &config::Brand| built(Pages::build(&config::Pages::default(), brand, &folder));
-    let post = PageContext {
-        method: &Method::POST,
-        path: "/basket/checkout/payment/confirm",
-        ..context(504, Notice::AppTooSlow)
-    };
-    let busy = PageContext {
-        retry_after: Some(30),
-        ..context(503, Notice::Busy)
-    };
-    for (name, pages, context) in [
-        (
-            "branded",
-            pages(&brand()),
-            context(502, Notice::AppUnreachable),
-        ),
-        ("logo", pages(&logo), post),
-        (
-            "plain",
-            pages(&config::Brand::default()),
-            context(500, Notice::AppFailed),
-        ),
-        ("busy", pages(&brand()), busy),
-    ] {
-        for format in Format::TEMPLATED {
-            let file = folder.join(format!("{name}.{}", format.extension()));
-            let page = pages.render(&wanted(format), &context);
-            fs::write(file, &page.body).unwrap();
-            let head = format!("{:#?}", page.headers);
-            fs::write(
-                folder.join(format!("{name}.{}.head", format.extension())),
-                head,
-            )
-            .unwrap();
-        }
-    }
 }

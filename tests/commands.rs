@@ -381,6 +381,23 @@ fn check_warns_of_keys_that_are_not_in_force() {
 }
 
 #[test]
+fn check_warns_of_a_weight_with_nothing_to_weigh_it_against() {
+    for (weight, warnings) in [(5, 1), (1, 0)] {
+        let folder = Folder::new();
+        let endpoint = format!("{{ url = \"http://127.0.0.1:3000\", weight = {weight} }}");
+        let toml = format!("[upstreams.app]\nendpoints = [{endpoint}]\n");
+        folder.write("pardon.toml", toml);
+        let said = folder.pardon(&["check"]);
+        assert_eq!(
+            said.err.matches("weight (line 2)").count(),
+            warnings,
+            "{}",
+            said.err
+        );
+    }
+}
+
+#[test]
 fn a_page_is_rendered_in_each_format() {
     let folder = Folder::new();
     for (format, begins) in [

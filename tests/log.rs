@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::support::{Client, Origin, Program, get};
+use crate::support::{Client, Origin, Program, Signal, get};
 
 /// The fields of an incident's line, beside those that every line has.
 const FIELDS: [&str; 13] = [
@@ -62,6 +62,46 @@ fn an_incident_is_one_line_of_json_with_the_id_that_the_visitor_has() {
     assert_eq!(line["summary"], "KeyError: 'cart'");
     assert_eq!(line["body"], "Traceback\nKeyError: 'cart'");
     assert_eq!(line["body_bytes"], 26);
+}
+
+#[test]
+fn a_body_that_comes_after_its_page_stands_in_the_line_all_the_same() {
+    let served = Signal::default();
+    let go_on = served.clone();
+    let origin = Origin::new(move |visit, _| {
+        visit.send("HTTP/1.1 500 X\r\nContent-Type: text/plain\r\nContent-Length: 16\r\n\r\n");
+        go_on.wait();
+        visit.send("KeyError: 'cart'");
+    });
+    let program = Program::set(&origin, "[intercept.capture]\nhold = \"20ms\"");
+    let id = program.get("/", "").id().to_owned();
+    served.give();
+    let line = program.incident(&id);
+    assert_eq!(line["body"], "KeyError: 'cart'");
+    assert_eq!(line["summary"], "KeyError: 'cart'");
+    assert_eq!(line["body_bytes"], 16);
+    assert!(line["duration_ms"].as_f64().unwrap() >= 20.0, "{line}");
+}
+
+#[test]
+fn a_line_stays_short_whatever_is_asked_for() {
+    let origin = Origin::saying(200, "", "fine");
+    let program = Program::set(&origin, "");
+    let path = "a".repeat(20_000);
+    let id = program
+        .get(&format!("/{path}?token=hunter2"), "")
+        .id()
+        .to_owned();
+    let line = program.line(&id);
+    assert!(
+        line.contains("pardon::refusal") && line.contains("/aaa"),
+        "{line}"
+    );
+    assert!(
+        line.len() < 4096 && !line.contains("hunter2"),
+        "{} bytes",
+        line.len()
+    );
 }
 
 #[test]

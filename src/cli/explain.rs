@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::config::{self, Config, Listen, units::Period};
+use crate::config::{self, Config, Listen};
 use crate::gateway::Gateway;
 use crate::incident::Incident;
 use crate::intercept::{Decision, Policy, decide};
@@ -101,9 +101,6 @@ fn play_on_loopback(config: &mut Config, player: SocketAddr) {
     };
     for upstream in config.upstreams.values_mut() {
         upstream.endpoints = vec![endpoint.clone()];
-    }
-    for route in &mut config.routes {
-        route.timeouts.head = Period::seconds(2);
     }
 }
 
@@ -210,7 +207,8 @@ fn explanation(
     line(&mut text, "why", &why(config, response, incident));
     explain_answer(&mut text, answer);
     if let Some(incident) = incident {
-        explain_incident(&mut text, incident, head(answer).map(|head| head.headers));
+        let served = head(answer).map(|head| head.headers);
+        explain_incident(&mut text, incident, &policy(config, Some(incident)), served);
     }
     text
 }
@@ -252,17 +250,8 @@ fn why(config: &Config, response: &[u8], incident: Option<&Incident>) -> String 
         let cause = incident.map_or("not HTTP", |incident| incident.cause.as_str());
         return format!("{cause}: {}", failure.unwrap_or_default());
     };
-    let route = incident.and_then(|incident| {
-        config
-            .routes
-            .iter()
-            .find(|route| *route.name == *incident.route)
-    });
-    let intercept = route
-        .or(config.routes.first())
-        .map_or(&config.intercept, |route| &route.intercept);
     let status = played.status.as_u16();
-    match decide(played.status, &played.headers, &Policy::build(intercept)) {
+    match decide(played.status, &played.headers, &policy(config, incident)) {
         Decision::PassStatus => format!("status {status} is not among intercept.statuses"),
         Decision::PassHeader => "it carries intercept.pass_header: the app's own page".to_owned(),
         Decision::PassType => "its media type is among intercept.pass_content_types".to_owned(),
@@ -270,7 +259,19 @@ fn why(config: &Config, response: &[u8], incident: Option<&Incident>) -> String 
     }
 }
 
-fn explain_incident(text: &mut String, incident: &Incident, served: Option<HeaderMap>) {
+/// The rules of the incident's route, or of the first.
+fn policy(config: &Config, incident: Option<&Incident>) -> Policy {
+    let named = |route: &&config::Route| incident.is_some_and(|i| *route.name == *i.route);
+    let route = config.routes.iter().find(named).or(config.routes.first());
+    Policy::build(route.map_or(&config.intercept, |route| &route.intercept))
+}
+
+fn explain_incident(
+    text: &mut String,
+    incident: &Incident,
+    policy: &Policy,
+    served: Option<HeaderMap>,
+) {
     line(text, "cause", incident.cause.as_str());
     line(text, "route", &incident.route);
     line(text, "summary", &incident.summary);
@@ -303,16 +304,11 @@ fn explain_incident(text: &mut String, incident: &Incident, served: Option<Heade
         line(text, "trouble", error);
     }
     let served = served.unwrap_or_default();
-    let kept = |name: &HeaderName, value: &str| {
-        served
-            .get_all(name)
-            .iter()
-            .any(|served| served.as_bytes() == value.as_bytes())
-    };
+    let kept = |name: &HeaderName| policy.keeps(name) && served.contains_key(name);
     for field in &upstream.headers {
         let fate = match &field.value {
             value if value.starts_with("[redacted: ") => "redacted in the record, not on the page",
-            value if kept(&field.name, value) => "kept on the page",
+            _ if kept(&field.name) => "kept on the page",
             _ => "in the record, not on the page",
         };
         line(text, "header", &format!("{}: {fate}", field.name));

@@ -88,6 +88,8 @@ pub(super) async fn serve(mut gateway: Gateway, mut signals: Signals) -> ExitCod
     gateway.end();
     tracing::info!(
         incidents = kept.recorded,
+        given_up_bodies = kept.given_up_bodies,
+        given_up_rows = kept.given_up_rows,
         refused = counts.refused,
         client_gone = counts.client_gone,
         unconfirmed = counts.unconfirmed,

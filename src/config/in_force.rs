@@ -5,7 +5,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::{Problem, Source};
 use super::tree::Value;
 
-/// Keys that nothing reads yet, and the values besides `false`, `""` and `[]` with which that makes no difference.
+/// Keys that make no difference yet, and the values besides `false`, `""` and `[]` that mean nothing anyway.
 /// `*` stands for any one name; a section stands for all its keys; sections that routes have count there too.
 const NOT_YET: &[(&str, &[&str])] = &[
     ("server.proxy_protocol", &[]),
@@ -17,6 +17,7 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("server.limits.h2_resets", &[]),
     ("upstreams.*.protocol", &["auto", "http1"]),
     ("upstreams.*.balance", &[]),
+    ("upstreams.*.endpoints.weight", &["1"]),
     ("upstreams.*.health", &[]),
     ("upstreams.*.retry.budget", &[]),
     ("upstreams.*.tls.certificate", &[]),
@@ -82,9 +83,9 @@ fn collect(table: &DeTable<'_>, path: &mut Vec<String>, keys: &mut Vec<Key>) {
         path.push(key.get_ref().to_string());
         match value.get_ref() {
             DeValue::Table(inner) => collect(inner, path, keys),
-            DeValue::Array(tables) if path.as_slice() == ["routes"] => {
-                let tables = tables.iter().filter_map(|value| value.get_ref().as_table());
-                tables.for_each(|route| collect(route, path, keys));
+            DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => {
+                let tables = items.iter().filter_map(|item| item.get_ref().as_table());
+                tables.for_each(|table| collect(table, path, keys));
             }
             _ if counts(path, value) => keys.push(Key {
                 section: path
@@ -108,6 +109,7 @@ fn counts(path: &[String], value: &Value<'_>) -> bool {
     let row = NOT_YET.iter().find(|(pattern, _)| covers(pattern, path));
     row.is_some_and(|(_, idle)| match value.get_ref() {
         DeValue::String(text) => !text.is_empty() && !idle.contains(&text.as_ref()),
+        DeValue::Integer(number) => !idle.contains(&number.as_str()),
         DeValue::Array(list) => !list.is_empty(),
         DeValue::Boolean(on) => *on || path.last().is_some_and(|name| name == "builtin"),
         _ => true,

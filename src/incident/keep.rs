@@ -130,7 +130,9 @@ impl Incidents {
 
     /// Adds what the capture brought to an incident recorded before; gives the whole, which is no longer in the ring perhaps.
     pub fn amend(&self, incident: &Incident, amendment: Amendment) -> Arc<Incident> {
-        let amended = Arc::new(incident.amended(amendment));
+        let mut amended = incident.clone();
+        amended.amend(amendment);
+        let amended = Arc::new(amended);
         let mut ring = self.0.lock();
         self.0.replace(&mut ring, &amended);
         amended

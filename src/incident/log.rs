@@ -3,10 +3,7 @@
 use tracing::Level;
 
 use super::Incident;
-use crate::telemetry::{milliseconds, names};
-
-/// How much of a path stands in a line, in bytes; the record has all of it.
-const LONGEST_PATH: usize = 2048;
+use crate::telemetry::{self, milliseconds, names};
 
 /// Writes the line of an incident: level error, the fields of [`names::INCIDENT_FIELDS`]. Of the body come at most `log_body` bytes, as
 /// text; a field without a value is absent.
@@ -22,7 +19,7 @@ pub fn log(incident: &Incident, log_body: usize) {
         { names::CAUSE } = incident.cause.as_str(),
         { names::STATUS } = incident.status(),
         { names::METHOD } = incident.request.method.as_str(),
-        { names::PATH } = path(&incident.request.url),
+        { names::PATH } = telemetry::path(&incident.request.url),
         { names::ROUTE } = &*incident.route,
         { names::ENDPOINT } = upstream.map(|upstream| &*upstream.endpoint),
         { names::CLIENT } = client,
@@ -32,13 +29,6 @@ pub fn log(incident: &Incident, log_body: usize) {
         { names::BODY } = body.map(|body| text(&body.content, log_body)).as_deref(),
         { names::BODY_BYTES } = body.map(|body| body.bytes),
     );
-}
-
-/// The path, and no more of it than a line has room for.
-fn path(url: &str) -> &str {
-    let path = url.split(['?', '#']).next().unwrap_or(url);
-    path.get(..path.floor_char_boundary(LONGEST_PATH))
-        .unwrap_or(path)
 }
 
 /// The first bytes of a body as text; a character that the cut would halve is left out.

@@ -141,7 +141,7 @@ pub struct HeaderField {
     pub value: String,
 }
 
-/// What a capture brings after its incident was recorded.
+/// What a capture brings, to the draft of an incident or to one that is recorded.
 #[derive(Clone, Debug)]
 pub struct Amendment {
     /// The original body.
@@ -155,19 +155,13 @@ pub struct Amendment {
 }
 
 impl Incident {
-    /// The same incident with what came later.
-    #[must_use]
-    pub fn amended(&self, amendment: Amendment) -> Self {
-        let mut upstream = self.upstream.clone();
-        if let Some(upstream) = &mut upstream {
+    /// Takes what a capture brought.
+    pub fn amend(&mut self, amendment: Amendment) {
+        self.body = Some(amendment.body);
+        self.summary = amendment.summary;
+        self.fingerprint = amendment.fingerprint;
+        if let Some(upstream) = &mut self.upstream {
             upstream.error = amendment.error;
-        }
-        Self {
-            body: Some(amendment.body),
-            summary: amendment.summary,
-            fingerprint: amendment.fingerprint,
-            upstream,
-            ..self.clone()
         }
     }
 

@@ -83,6 +83,12 @@ impl Policy {
             })
     }
 
+    /// Whether a page keeps this header of the answer that it stands in for.
+    #[must_use]
+    pub fn keeps(&self, name: &HeaderName) -> bool {
+        self.keep.holds(name)
+    }
+
     /// The headers of a failed answer that its page keeps.
     pub fn kept<'a>(
         &'a self,

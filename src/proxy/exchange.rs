@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONNECTION, HOST};
+use http::header::{CONNECTION, EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use ipnet::IpNet;
@@ -36,7 +36,7 @@ pub(super) struct Exchange {
     pub(super) closes: Cell<bool>,
 }
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 impl Exchange {
     /// Begins the exchange of a request: gives it an ID, or keeps the one of a trusted proxy.
@@ -62,6 +62,11 @@ impl Exchange {
             headers: head.headers,
             closes: Cell::new(false),
         }
+    }
+
+    /// Whether the client waits to be asked for its body; HTTP/1.0 knows no such thing (RFC 9110, 10.1.1).
+    pub(super) fn expects(&self) -> bool {
+        self.version >= Version::HTTP_11 && self.headers.contains_key(EXPECT)
     }
 
     /// Says in an answer's fields that the connection ends with it, where it does.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -22,7 +22,7 @@ impl Proxy {
         route: &Route,
         body: Incoming,
     ) -> Result<Answer, UpstreamError> {
-        let expects = exchange.headers.contains_key(EXPECT) && exchange.version >= Version::HTTP_11;
+        let expects = exchange.expects();
         let body = RequestBody::new(body, self.settings.body_limits, expects);
         let (client, host) = self.client(route);
         let endpoint = &client.upstream().authority;

@@ -8,26 +8,26 @@ use http::header::{
 use http::{HeaderMap, HeaderName, Version};
 
 use super::Snapshot;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, X_FORWARDED_FOR};
 use crate::config::HostHeader;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Fields that belong to one connection and never go on.
+const HOP_BY_HOP: [HeaderName; 6] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    TE,
+    UPGRADE,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+];
+
 fn is_hop_by_hop(name: &HeaderName) -> bool {
-    [
-        CONNECTION,
-        TRANSFER_ENCODING,
-        TE,
-        UPGRADE,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-    ]
-    .contains(name)
+    HOP_BY_HOP.contains(name)
 }
 
 /// Fields of a request that are set anew for the app.
@@ -86,7 +86,7 @@ pub(super) fn request(
         headers.remove(CONTENT_LENGTH);
     }
     set_host(&mut headers, exchange, host, endpoint);
-    if exchange.headers.contains_key(EXPECT) {
+    if exchange.expects() {
         headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
     }
     if accepts_trailers(&exchange.headers) {
@@ -224,14 +224,7 @@ pub(super) fn clean_answer(headers: &mut HeaderMap) {
     for name in named_by_connection(headers) {
         headers.remove(name);
     }
-    for name in [
-        CONNECTION,
-        TRANSFER_ENCODING,
-        TE,
-        UPGRADE,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-    ] {
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
 }

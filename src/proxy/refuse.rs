@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::EXPECT;
 use http::{Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
+use tracing::Level;
 
 use super::Proxy;
 use super::body::Body;
@@ -13,7 +13,7 @@ use super::exchange::Exchange;
 use super::route::Route;
 use crate::incident::Cause;
 use crate::page::Notice;
-use crate::telemetry::COUNTERS;
+use crate::telemetry::{self, COUNTERS, names};
 use crate::upstream;
 
 use super::failure::Terms;
@@ -87,7 +87,7 @@ impl Proxy {
     ) -> Response<Body> {
         COUNTERS.refused.add_one();
         self.log_refusal(exchange, route, refusal);
-        let unasked = exchange.headers.contains_key(EXPECT);
+        let unasked = exchange.expects();
         let left = body.filter(|body| !body.is_end_stream());
         exchange
             .closes
@@ -102,15 +102,18 @@ impl Proxy {
 
     fn log_refusal(&self, exchange: &Exchange, route: Option<&Arc<Route>>, refusal: Refusal) {
         let redactor = self.settings.redactor(route.map(AsRef::as_ref));
-        tracing::info!(
-            target: "pardon::refusal",
-            request_id = exchange.id.as_str(),
-            status = refusal.status().as_u16(),
-            method = exchange.method.as_str(),
-            path = redactor.url(exchange.target()),
-            client = redactor.client(exchange.client(&self.settings)).map(tracing::field::display),
-            reason = refusal.reason(),
-            "refused"
+        let client = redactor.client(exchange.client(&self.settings));
+        let url = redactor.url(exchange.target());
+        tracing::event!(
+            target: names::REFUSAL,
+            Level::INFO,
+            message = "refused",
+            { names::REQUEST_ID } = exchange.id.as_str(),
+            { names::STATUS } = refusal.status().as_u16(),
+            { names::METHOD } = exchange.method.as_str(),
+            { names::PATH } = telemetry::path(&url),
+            { names::CLIENT } = client.map(tracing::field::display),
+            { names::REASON } = refusal.reason(),
         );
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::body::Body;
 use super::exchange::Exchange;
@@ -19,7 +19,7 @@ use crate::incident::{self, Amendment, BodyRecord, Cause, Confirmation, Incident
 use crate::intercept::{Capture, Captured, FailedAnswer, Failure};
 use crate::page::Notice;
 use crate::telemetry::COUNTERS;
-use crate::upstream::{AnswerFault, UpstreamError};
+use crate::upstream::{self, AnswerFault, UpstreamError};
 
 impl Proxy {
     /// Serves a page in the place of a failure, when its incident is committed or has been waited for long enough.
@@ -53,7 +53,7 @@ impl Proxy {
         headers::keep(&mut page.headers, &answer.headers, listed);
         let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
         draft.upstream = Some(self.upstream_of_answer(route, &answer));
-        let capture = self.capture(route, answer);
+        let capture = self.capture(exchange, route, answer);
         self.kept(exchange, |ready| {
             Rc::clone(self).keep(draft, capture, ready)
         })
@@ -105,7 +105,7 @@ impl Proxy {
         let mut draft = self.draft(exchange, Some(route), Cause::BrokenOff, None);
         draft.upstream = Some(UpstreamRecord {
             status: Some(status.as_u16()),
-            error: Some(chain(fault)),
+            error: Some(upstream::chain(fault)),
             ..self.upstream_record(route)
         });
         let (ready, _) = oneshot::channel();
@@ -135,52 +135,46 @@ impl Proxy {
         }
     }
 
-    /// Captures the body, as long as the page may be held, and records it; what comes later is added to the record.
+    /// Captures the body, as long as the page may be held, and records it; what comes later is added to the record. The
+    /// log has the whole of it: its line is written when the capture ends.
     async fn keep<R: FnMut(usize) -> bool>(
         self: Rc<Self>,
         mut draft: Incident,
-        (mut capture, hold, kind): (Capture<R>, Duration, ContentKind),
+        captured: Capturing<R>,
         ready: oneshot::Sender<()>,
     ) {
+        let Capturing {
+            mut capture,
+            hold,
+            kind,
+            begun,
+        } = captured;
         let whole = tokio::select! {
             biased;
             read = timeout(hold, capture.read()) => read.is_ok(),
             () = self.afterwork.hurried() => false,
         };
         if whole {
-            draft.take(capture.finish(), &kind);
-            self.commit(draft).await;
+            let found = described(&draft, capture.finish(), &kind);
+            draft.amend(found);
+            let incident = self.commit(draft, begun).await;
+            incident::log(&incident, self.settings.log_body);
             // Where nobody waits any more the visitor has left.
             let _ = ready.send(());
             return;
         }
-        draft.take(capture.so_far(), &kind);
-        let incident = self.commit(draft).await;
+        let found = described(&draft, capture.so_far(), &kind);
+        draft.amend(found);
+        let incident = self.commit(draft, begun).await;
         let _ = ready.send(());
         tokio::select! {
             biased;
             () = capture.read() => {}
             () = self.afterwork.hurried() => {}
         }
-        let mut amended = Incident::clone(&incident);
-        amended.take(capture.finish(), &kind);
-        if let Some(body) = amended.body {
-            let Incident {
-                summary,
-                fingerprint,
-                upstream,
-                ..
-            } = amended;
-            self.incidents.amend(
-                &incident,
-                Amendment {
-                    body,
-                    summary,
-                    fingerprint,
-                    error: upstream.and_then(|upstream| upstream.error),
-                },
-            );
-        }
+        let found = described(&incident, capture.finish(), &kind);
+        let incident = self.incidents.amend(&incident, found);
+        incident::log(&incident, self.settings.log_body);
     }
 
     /// Records a failure that has no body.
@@ -193,15 +187,17 @@ impl Proxy {
             draft.summary = incident::summary(draft.cause, None, &[], error);
         }
         draft.fingerprint = incident::fingerprint(draft.cause, &draft.route, &draft.summary);
-        self.commit(draft).await;
+        let begun = Instant::now().checked_sub(draft.duration);
+        let incident = self.commit(draft, begun.unwrap_or_else(Instant::now)).await;
+        incident::log(&incident, self.settings.log_body);
         let _ = ready.send(());
     }
 
-    /// Records and logs an incident, and waits for its commit at most as long as a page may.
-    async fn commit(&self, incident: Incident) -> Arc<Incident> {
+    /// Records an incident of an exchange that began then, and waits for its commit at most as long as a page may.
+    async fn commit(&self, mut incident: Incident, begun: Instant) -> Arc<Incident> {
+        incident.duration = begun.elapsed();
         let commit = self.incidents.record(incident);
         let incident = Arc::clone(commit.incident());
-        incident::log(&incident, self.settings.log_body);
         if timeout(self.settings.commit_wait, commit).await != Ok(Confirmation::Committed) {
             COUNTERS.unconfirmed.add_one();
         }
@@ -210,24 +206,30 @@ impl Proxy {
 
     fn capture(
         &self,
+        exchange: &Exchange,
         route: &Route,
         answer: FailedAnswer,
-    ) -> (
-        Capture<impl FnMut(usize) -> bool + use<>>,
-        Duration,
-        ContentKind,
-    ) {
+    ) -> Capturing<impl FnMut(usize) -> bool + use<>> {
         let limits = route.policy.capture.clone();
-        let kind = ContentKind::of(&answer.headers);
-        let hold = *limits.hold;
         let mut reservation = self.incidents.budget().reserve(0);
         let room = move |bytes| reservation.as_mut().is_some_and(|taken| taken.grow(bytes));
-        (
-            Capture::new(answer.body, &answer.headers, limits, room),
-            hold,
-            kind,
-        )
+        Capturing {
+            hold: *limits.hold,
+            kind: ContentKind::of(&answer.headers),
+            begun: exchange.begun,
+            capture: Capture::new(answer.body, &answer.headers, limits, room),
+        }
     }
+}
+
+/// A capture on its way into a record.
+struct Capturing<R> {
+    capture: Capture<R>,
+    /// How long the page waits for it.
+    hold: Duration,
+    kind: ContentKind,
+    /// When the exchange began.
+    begun: Instant,
 }
 
 /// What a record says of a body's kind.
@@ -250,21 +252,18 @@ impl ContentKind {
     }
 }
 
-impl Incident {
-    /// Takes what a capture holds: the body, and the words that follow from it.
-    fn take(&mut self, captured: Captured, kind: &ContentKind) {
-        // What went wrong with the body says something only where the body says nothing.
-        let trouble = captured
-            .trouble
-            .as_deref()
-            .filter(|_| captured.content.is_empty());
-        let media_type = kind.media_type.as_deref();
-        self.summary = incident::summary(self.cause, media_type, &captured.content, trouble);
-        self.fingerprint = incident::fingerprint(self.cause, &self.route, &self.summary);
-        if let Some(upstream) = &mut self.upstream {
-            upstream.error = captured.trouble;
-        }
-        self.body = Some(BodyRecord {
+/// What a capture says of an incident: the body, and the words that follow from it.
+fn described(incident: &Incident, captured: Captured, kind: &ContentKind) -> Amendment {
+    // What went wrong with the body says something only where the body says nothing.
+    let empty = captured.content.is_empty();
+    let trouble = captured.trouble.as_deref().filter(|_| empty);
+    let media_type = kind.media_type.as_deref();
+    let summary = incident::summary(incident.cause, media_type, &captured.content, trouble);
+    Amendment {
+        fingerprint: incident::fingerprint(incident.cause, &incident.route, &summary),
+        summary,
+        error: captured.trouble,
+        body: BodyRecord {
             content_type: kind.media_type.clone(),
             content_encoding: kind.coding.clone(),
             bytes: captured.seen,
@@ -273,7 +272,7 @@ impl Incident {
             decoded: captured.decoded,
             redactions: 0,
             content: captured.content,
-        });
+        },
     }
 }
 
@@ -282,16 +281,4 @@ fn retry_after(route: &Route, headers: &HeaderMap) -> Option<u32> {
     let mut kept = route.policy.kept(headers);
     let (_, value) = kept.find(|(name, _)| **name == RETRY_AFTER)?;
     value.to_str().ok()?.trim().parse().ok()
-}
-
-/// A fault and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

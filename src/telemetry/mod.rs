@@ -88,6 +88,17 @@ pub fn access(line: &AccessLine<'_>, format: AccessFormat) {
     }
 }
 
+/// How much of a path stands in a line, in bytes; a record has all of it.
+const LONGEST_PATH: usize = 2048;
+
+/// The path of a target without its query, and no more of it than a line has room for.
+#[must_use]
+pub fn path(target: &str) -> &str {
+    let path = target.split(['?', '#']).next().unwrap_or(target);
+    path.get(..path.floor_char_boundary(LONGEST_PATH))
+        .unwrap_or(path)
+}
+
 /// A duration as log fields tell it: milliseconds, to the microsecond.
 #[must_use]
 pub fn milliseconds(duration: Duration) -> f64 {

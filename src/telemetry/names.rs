@@ -2,6 +2,8 @@
 
 /// The target of an incident's line.
 pub const INCIDENT: &str = "pardon::incident";
+/// The target of a refusal's line.
+pub const REFUSAL: &str = "pardon::refusal";
 /// The target of access log lines.
 pub const ACCESS: &str = "pardon::access";
 /// The target of lines about the log itself.
@@ -46,6 +48,9 @@ pub const REFERER: &str = "referer";
 pub const USER_AGENT: &str = "user_agent";
 /// The name of the upstream.
 pub const UPSTREAM: &str = "upstream";
+
+/// Why a request was refused.
+pub const REASON: &str = "reason";
 
 /// How many lines were dropped because the log's reader is slow.
 pub const DROPPED: &str = "dropped";

@@ -70,21 +70,28 @@ impl UpstreamError {
         self.kind
     }
 
-    /// The whole chain of causes on one line, for the operator; never for a visitor.
+    /// [`chain`] of this error.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            let said = error.to_string();
-            if !text.ends_with(&said) {
-                text.push_str(": ");
-                text.push_str(&said);
-            }
-            source = error.source();
-        }
-        text
+        chain(self)
     }
+}
+
+/// An error and its causes on one line, for the operator; never for a visitor. What an error says that its cause says
+/// too stands once.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = error.source();
+    }
+    text
 }
 
 impl fmt::Display for UpstreamError {

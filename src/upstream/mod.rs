@@ -28,7 +28,7 @@ use crate::config;
 pub use body::{AnswerBody, AnswerFault, BodyFault, BodyLimits, RequestBody, linger};
 pub use capacity::Capacity;
 pub use client::{Answer, Client};
-pub use error::{ErrorKind, UpstreamError};
+pub use error::{ErrorKind, UpstreamError, chain};
 
 /// An app, as all workers share it.
 pub struct Upstream {

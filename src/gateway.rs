@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::admin::{Admin, State};
 use crate::config::{self, Config, Listen, Report};
-use crate::incident::{Incidents, Redactor};
+use crate::incident::{Incidents, Recording, Redactor};
 use crate::page::{PageProblem, Pages};
 use crate::proxy::{Body, Proxy, Route, Snapshot};
 use crate::request_id::IdKey;
@@ -29,6 +29,8 @@ pub struct Gateway {
     admin: Option<Server>,
     state: Arc<State>,
     incidents: Incidents,
+    // Last: what the workers have handed in is written before this is gone.
+    recording: Recording,
 }
 
 impl Gateway {
@@ -42,14 +44,16 @@ impl Gateway {
         let snapshot = Arc::new(snapshot(config, workers)?);
         let listeners = bind(&addresses(config))?;
         let operators = bind_operators(&config.admin)?;
-        let incidents = Incidents::new(&config.incidents);
+        let started = Incidents::start(&config.incidents);
+        let (incidents, recording) =
+            started.map_err(|error| Report::of(error.to_string(), error.hint()))?;
         let state = Arc::new(State::default());
         let failed = |error: io::Error| Report::of(format!("cannot start: {error}"), "");
         let admin = (!operators.is_empty())
             .then(|| serve_admin(&operators, Arc::clone(&state)))
             .transpose()
             .map_err(failed)?;
-        let key = Arc::new(IdKey::new());
+        let key = Arc::new(IdKey::with_floor(incidents.newest_millis()));
         let kept = incidents.clone();
         let make = move |worker| Proxy::new(Arc::clone(&snapshot), kept.clone(), &key, worker);
         let server = Server::start(&listeners, &settings(config, workers), make).map_err(failed)?;
@@ -58,6 +62,7 @@ impl Gateway {
             admin,
             state,
             incidents,
+            recording,
         })
     }
 
@@ -93,12 +98,13 @@ impl Gateway {
         self.server.ended().await;
     }
 
-    /// Ends what is left.
+    /// Ends what is left, and has the last incidents written.
     pub fn end(self) {
         self.server.end();
         if let Some(admin) = self.admin {
             admin.end();
         }
+        drop(self.recording);
     }
 }
 

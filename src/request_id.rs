@@ -84,6 +84,19 @@ impl RequestId {
         }
     }
 
+    /// What IDs of ours begin with, if this is the beginning of one as a person types it; `7q3k0z` gives `7Q3K-0Z`.
+    #[must_use]
+    pub fn beginning(text: &str) -> Option<String> {
+        let typed: Option<Vec<u8>> = typed_symbols(text)?.into_iter().collect();
+        let typed = typed.filter(|typed| typed.len() < SYMBOLS)?;
+        let groups = typed.chunks(4).map(|four| {
+            four.iter()
+                .map(|symbol| char::from(character(*symbol)))
+                .collect::<String>()
+        });
+        Some(groups.collect::<Vec<_>>().join("-"))
+    }
+
     /// The ID as it is written everywhere.
     #[must_use]
     pub fn as_str(&self) -> &str {

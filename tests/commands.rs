@@ -265,6 +265,7 @@ Options:
       --config <FILE>   The configuration file; default: pardon.toml, then /etc/pardon/pardon.toml [env: PARDON_CONFIG=]
       --upstream <URL>  The app to stand in front of, such as `http://127.0.0.1:3000`. Alone, it ignores any file that is not named [env: PARDON_UPSTREAM=]
       --listen <ADDR>   The address to listen on, such as 127.0.0.1:8080 [env: PARDON_LISTEN=]
+      --store <FILE>    The file that incidents are kept in; default: `incidents.path`, or pardon.db in the working folder [env: PARDON_STORE=]
   -h, --help            Print help
 ",
     );

@@ -51,7 +51,7 @@ fn one_id_reaches_app_visitor_and_record() {
         let requests = origin.requests();
         assert_eq!(requests.len(), status);
         assert_eq!(requests[status - 1].header("x-request-id"), Some(id));
-        let json = serde_json::to_value(&*gateway.incident(id)).unwrap();
+        let json = serde_json::to_value(gateway.incident(id)).unwrap();
         assert_eq!(json["id"], id);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 
@@ -14,6 +15,7 @@ use crate::gateway::Gateway;
 use crate::telemetry;
 
 use super::run;
+use super::scratch::Scratch;
 
 /// Run the proxy before a built-in app that fails in every way there is, with a start page to click through.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,13 +35,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let listen = free(args.listen)?;
     let nobody = nobody()?;
     let closed = nobody.local_addr()?.as_socket().context("no port")?.port();
-    let config = configuration(app, listen, closed)?;
+    let mut config = configuration(app, listen, closed)?;
+    let scratch = Scratch::make("demo")?;
+    config.incidents.path = scratch.store();
     let _log = telemetry::init(&config.log)?;
     run::on_this_thread(async {
         let signals = run::Signals::listen()?;
         let gateway = Gateway::start(&config)?;
         let address = gateway.addresses().first().copied().unwrap_or(listen);
-        print(&run::to_open(address), app)?;
+        print(&run::to_open(address), app, &config.incidents.path)?;
         Ok(run::serve(gateway, signals).await)
     })?
 }
@@ -112,7 +116,7 @@ fn configuration(app: SocketAddr, listen: SocketAddr, closed: u16) -> Result<Con
 }
 
 /// What to open, and what there is to see.
-fn print(base: &str, app: SocketAddr) -> io::Result<()> {
+fn print(base: &str, app: SocketAddr, store: &Path) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(
         out,
@@ -131,6 +135,8 @@ fn print(base: &str, app: SocketAddr) -> io::Result<()> {
     }
     writeln!(
         out,
-        "Add -H 'Accept: application/json' for JSON. Originals are in the log below. Ctrl-C ends it."
+        "What the app really said is found by the ID on each page, from another terminal:\n\n    pardon show --store {0} ID\n    \
+         pardon incidents --store {0}\n\nAdd -H 'Accept: application/json' for JSON. What is stored is removed at the end. Ctrl-C ends it.",
+        store.display()
     )
 }

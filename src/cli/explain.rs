@@ -15,9 +15,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::scratch::Scratch;
 use crate::config::{self, Config, Listen};
 use crate::gateway::Gateway;
 use crate::incident::Incident;
+use crate::incident::store::Reader;
 use crate::intercept::{Decision, Policy, decide};
 
 /// How long the played exchange may take.
@@ -54,6 +56,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut config = super::configuration(args.config.as_deref())?;
     let app = App::start(response.clone())?;
     play_on_loopback(&mut config, app.address);
+    let scratch = Scratch::make("explain")?;
+    config.incidents.path = scratch.store();
     let mut gateway = Gateway::start(&config)?;
     let address = gateway
         .addresses()
@@ -63,13 +67,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let answer = exchange(address, &request)?;
     // So that what goes on behind the answer is done: a capture, a record.
     super::run::on_this_thread(gateway.drain())?;
-    let incident = gateway.incidents().newest(1).pop();
+    gateway.end();
+    let incident = Reader::open(&config.incidents.path)?.last()?;
     let text = if app.was_asked.load(Ordering::SeqCst) || incident.is_some() {
-        explanation(&config, &response, &answer, incident.as_deref())
+        explanation(&config, &response, &answer, incident.as_ref())
     } else {
         refusal(&answer)
     };
-    gateway.end();
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod health;
 pub mod render;
 pub mod run;
+mod scratch;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;

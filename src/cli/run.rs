@@ -24,6 +24,9 @@ pub struct Args {
     /// The address to listen on, such as 127.0.0.1:8080.
     #[arg(long, value_name = "ADDR", env = "PARDON_LISTEN")]
     pub listen: Option<String>,
+    /// The file that incidents are kept in; default: `incidents.path`, or pardon.db in the working folder.
+    #[arg(long, value_name = "FILE", env = "PARDON_STORE")]
+    pub store: Option<PathBuf>,
 }
 
 /// Runs the proxy until it is told to stop.
@@ -32,7 +35,10 @@ pub struct Args {
 ///
 /// With every problem of the configuration, or when an address, the log or the signals cannot be had.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let loaded = load(args)?;
+    let mut loaded = load(args)?;
+    if let Some(store) = &args.store {
+        store.clone_into(&mut loaded.config.incidents.path);
+    }
     let _log = telemetry::init(&loaded.config.log)?;
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.message());
@@ -88,11 +94,11 @@ pub(super) async fn serve(mut gateway: Gateway, mut signals: Signals) -> ExitCod
     gateway.end();
     tracing::info!(
         incidents = kept.recorded,
-        given_up_bodies = kept.given_up_bodies,
-        given_up_rows = kept.given_up_rows,
+        given_up_bodies = kept.lost.bodies,
+        given_up_rows = kept.lost.rows,
         refused = counts.refused,
         client_gone = counts.client_gone,
-        unconfirmed = counts.unconfirmed,
+        unconfirmed = kept.lost.unconfirmed,
         log_dropped = counts.log_dropped,
         "stopped"
     );

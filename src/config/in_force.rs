@@ -23,8 +23,6 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("upstreams.*.tls.certificate", &[]),
     ("upstreams.*.tls.key", &[]),
     ("intercept.only", &["all"]),
-    ("intercept.reference_headers", &[]),
-    ("intercept.reference_pattern", &[]),
     ("intercept.reveal", &[]),
     ("intercept.disguise", &[]),
     ("intercept.redact.patterns", &[]),
@@ -35,11 +33,6 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("pages.qr", &[]),
     ("maintenance", &[]),
     ("bypass", &[]),
-    ("incidents.path", &[]),
-    ("incidents.sync", &[]),
-    ("incidents.commit_wait", &[]),
-    ("incidents.max_age", &[]),
-    ("incidents.max_size", &[]),
     ("admin.token_file", &[]),
 ];
 

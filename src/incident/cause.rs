@@ -84,6 +84,12 @@ impl Cause {
         }
     }
 
+    /// The cause with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == name)
+    }
+
     /// What happened, for an operator, where nothing more is known.
     #[must_use]
     pub(super) fn sentence(self) -> &'static str {

@@ -6,8 +6,10 @@ use super::Incident;
 use crate::telemetry::{self, milliseconds, names};
 
 /// Writes the line of an incident: level error, the fields of [`names::INCIDENT_FIELDS`]. Of the body come at most `log_body` bytes, as
-/// text; a field without a value is absent.
-pub fn log(incident: &Incident, log_body: usize) {
+/// text; a field without a value is absent. Of one that was not stored in time the whole record comes too, as JSON.
+pub fn log(incident: &Incident, log_body: usize, confirmed: bool) {
+    // A record always has a JSON.
+    let record = (!confirmed).then(|| serde_json::to_string(incident).unwrap_or_default());
     let body = incident.body.as_ref();
     let upstream = incident.upstream.as_ref();
     let client = incident.request.client.map(tracing::field::display);
@@ -28,6 +30,7 @@ pub fn log(incident: &Incident, log_body: usize) {
         { names::SUMMARY } = incident.summary.as_str(),
         { names::BODY } = body.map(|body| text(&body.content, log_body)).as_deref(),
         { names::BODY_BYTES } = body.map(|body| body.bytes),
+        { names::RECORD } = record.as_deref(),
     );
 }
 
@@ -60,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_line_has_exactly_the_documented_fields() {
-        let line = logged_json(|| log(&sample("id-1"), 2048));
+        let line = logged_json(|| log(&sample("id-1"), 2048, true));
         let always = ["timestamp", "level", "target"];
         let expected: Vec<&str> = always.into_iter().chain(names::INCIDENT_FIELDS).collect();
         assert_eq!(keys(&line), expected);
@@ -84,7 +87,7 @@ mod tests {
             upstream: None,
             ..sample("id-1")
         };
-        let line = logged_json(|| log(&own, 2048));
+        let line = logged_json(|| log(&own, 2048, true));
         let value: Value = serde_json::from_str(&line).unwrap();
         for absent in ["body", "body_bytes", "endpoint"] {
             assert!(value.get(absent).is_none(), "{absent}");
@@ -118,8 +121,8 @@ mod tests {
             ..sample("id-1")
         };
         for line in [
-            logged_json(|| log(&hostile, 2048)),
-            logged_pretty(|| log(&hostile, 2048)),
+            logged_json(|| log(&hostile, 2048, true)),
+            logged_pretty(|| log(&hostile, 2048, true)),
         ] {
             let control = |letter: &char| letter.is_control() && *letter != '\n';
             assert_eq!(line.chars().find(control), None, "{line:?}");

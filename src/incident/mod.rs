@@ -1,23 +1,35 @@
 //! What is kept of a failure: the record, where it is kept, and what is taken out of it first.
 //!
 //! In comes what the exchange knows of a failed request, its headers and URL through the [`Redactor`], and the captured body; out comes an
-//! [`Incident`] that its request ID finds, and its line in the log. Memory is bounded by `incidents.memory`, which captures under way
-//! share with the incidents kept.
+//! [`Incident`] that its request ID finds, and its line in the log. A worker hands it in at its [`Desk`]; it waits in the queue for the
+//! incident thread, which writes it to the [store] and rings. Memory is bounded by `incidents.memory`, which captures under way share with
+//! what waits.
 
+mod budget;
 mod cause;
+mod desk;
 mod fingerprint;
-mod keep;
+mod incidents;
 mod log;
+mod originals;
+mod queue;
 mod record;
+mod recorder;
 mod redact;
+pub mod store;
 mod summary;
+mod trouble;
 
+pub use budget::{Budget, Reservation};
 pub use cause::Cause;
+pub use desk::{Commit, Confirmation, Desk, Recorded};
 pub use fingerprint::{Fingerprint, fingerprint};
-pub use keep::{Budget, Commit, Confirmation, Counts, Incidents, Reservation};
+pub use incidents::{Incidents, Recording};
 pub use log::log;
+pub use queue::Counts;
 pub use record::{
     Amendment, BodyRecord, HeaderField, Incident, RequestRecord, Served, UpstreamRecord,
 };
 pub use redact::Redactor;
+pub use store::{Losses, StoreError, Trouble};
 pub use summary::summary;

@@ -3,6 +3,7 @@
 //! Nothing in here has been seen by a visitor, and nothing in here that is secret has been left in: headers, URLs and the client's
 //! address come out of [`super::Redactor`].
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::request_id::RequestId;
 /// One failure. Its JSON has these fields in this order; what is absent is `null`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Incident {
-    /// Its place in time and its key; [`super::Incidents::record`] sets it.
+    /// Its place in time and its key: 0 until it is written.
     pub seq: i64,
     /// The request's ID: not unique where IDs of trusted proxies are kept.
     pub id: RequestId,
@@ -53,6 +54,9 @@ pub struct Incident {
     pub reference: Option<String>,
     /// The trace that the request belongs to.
     pub trace_id: Option<String>,
+    /// Whether its capture has ended; not part of the JSON.
+    #[serde(skip)]
+    pub settled: bool,
     /// How long the exchange took; for the log, not part of the JSON.
     #[serde(skip)]
     pub duration: Duration,
@@ -122,7 +126,7 @@ pub struct Served {
     /// The page's status.
     pub status: u16,
     /// The page's format: `html`, `json`, `text`, `xml`, `grpc`.
-    pub format: &'static str,
+    pub format: Cow<'static, str>,
     /// The page's language.
     #[serde(serialize_with = "shared_text")]
     pub language: Arc<str>,
@@ -152,14 +156,18 @@ pub struct Amendment {
     pub fingerprint: Fingerprint,
     /// What went wrong with the body, where something did.
     pub error: Option<String>,
+    /// The app's own reference, where the body holds it.
+    pub reference: Option<String>,
 }
 
 impl Incident {
-    /// Takes what a capture brought.
+    /// Takes what a capture brought, which ends with that.
     pub fn amend(&mut self, amendment: Amendment) {
+        self.settled = true;
         self.body = Some(amendment.body);
         self.summary = amendment.summary;
         self.fingerprint = amendment.fingerprint;
+        self.reference = self.reference.take().or(amendment.reference);
         if let Some(upstream) = &mut self.upstream {
             upstream.error = amendment.error;
         }
@@ -308,12 +316,13 @@ pub(crate) mod tests {
             body: Some(body(b"RuntimeError: boom")),
             served: Some(Served {
                 status: 500,
-                format: "html",
+                format: "html".into(),
                 language: "en".into(),
                 template: "error.html.tera".into(),
             }),
             reference: None,
             trace_id: None,
+            settled: true,
             duration: Duration::from_micros(23_456),
         }
     }

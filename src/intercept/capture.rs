@@ -15,6 +15,9 @@ use super::decode::decode;
 use crate::config;
 use crate::upstream::AnswerBody;
 
+/// A body of more bytes is large; coded ones unfold to about sixteen times as much.
+const LARGE: usize = 16 << 10;
+
 /// A capture under way. `R` takes room for this many more bytes out of the memory that all captures share, or says
 /// that there is none left and takes nothing.
 pub struct Capture<R> {
@@ -24,6 +27,17 @@ pub struct Capture<R> {
     deadline: Instant,
     room: R,
     raw: Vec<u8>,
+    seen: u64,
+    ended: bool,
+    trouble: Option<String>,
+}
+
+/// What a capture has read, not decoded yet.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    bytes: Vec<u8>,
+    codings: String,
+    max_body: usize,
     seen: u64,
     ended: bool,
     trouble: Option<String>,
@@ -87,15 +101,26 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
 
     /// What there is now; the capture may go on.
     #[must_use]
-    pub fn so_far(&self) -> Captured {
-        self.captured(self.raw.clone())
+    pub fn so_far(&self) -> Raw {
+        self.with(self.raw.clone())
     }
 
-    /// What there is in the end.
+    /// What there is in the end, and the room that was taken for it.
     #[must_use]
-    pub fn finish(mut self) -> Captured {
+    pub fn finish(mut self) -> (Raw, R) {
         let raw = std::mem::take(&mut self.raw);
-        self.captured(raw)
+        (self.with(raw), self.room)
+    }
+
+    fn with(&self, bytes: Vec<u8>) -> Raw {
+        Raw {
+            bytes,
+            codings: self.codings.clone(),
+            max_body: self.limits.max_body.bytes(),
+            seen: self.seen,
+            ended: self.ended,
+            trouble: self.trouble.clone(),
+        }
     }
 
     fn keep(&mut self, data: &[u8]) {
@@ -122,21 +147,36 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
         self.trouble.get_or_insert(trouble);
         self.body = None;
     }
+}
 
-    fn captured(&self, raw: Vec<u8>) -> Captured {
-        let whole = self.ended && raw.len() as u64 == self.seen;
+impl Raw {
+    /// Whether decoding and reading it takes so long that it is not to be done on a worker.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        let bound = if self.codings.is_empty() {
+            LARGE
+        } else {
+            LARGE / 16
+        };
+        self.bytes.len() > bound
+    }
+
+    /// Takes the content codings off.
+    #[must_use]
+    pub fn decoded(self) -> Captured {
+        let whole = self.ended && self.bytes.len() as u64 == self.seen;
         let mut captured = Captured {
             seen: self.seen,
-            trouble: self.trouble.clone(),
+            trouble: self.trouble,
             ..Captured::default()
         };
         if self.codings.is_empty() {
             captured.complete = whole;
             captured.decoded = true;
-            captured.content = raw.into();
+            captured.content = self.bytes.into();
             return captured;
         }
-        match decode(&self.codings, &raw, self.limits.max_body.bytes()) {
+        match decode(&self.codings, &self.bytes, self.max_body) {
             Ok(decoded) => {
                 captured.complete = whole && decoded.complete;
                 captured.decoded = true;
@@ -144,7 +184,7 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
             }
             Err(error) => {
                 captured.complete = whole;
-                captured.content = raw.into();
+                captured.content = self.bytes.into();
                 captured
                     .trouble
                     .get_or_insert(format!("kept as it came: {error}"));

@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::upstream::{Answer, AnswerBody, UpstreamError};
 
-pub use capture::{Capture, Captured};
+pub use capture::{Capture, Captured, Raw};
 pub use decode::{Decoded, decode};
 pub use policy::Policy;
 

@@ -2,6 +2,7 @@
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use regex::bytes::{Regex, RegexBuilder};
 
 use crate::config;
 use crate::config::units::StatusSet;
@@ -14,6 +15,9 @@ pub struct Policy {
     pass_content_types: Vec<String>,
     keep: NameSet,
     strip: NameSet,
+    reference_headers: Vec<HeaderName>,
+    /// Finds the app's own reference in a body; its one group is the reference.
+    pub reference: Option<Regex>,
     /// How much of a failed answer is read and kept.
     pub capture: config::Capture,
 }
@@ -39,6 +43,8 @@ impl Policy {
                 .collect(),
             keep: NameSet::new(&settings.keep_headers),
             strip: NameSet::new(&settings.strip_headers),
+            reference_headers: settings.reference_headers.clone(),
+            reference: reference(&settings.reference_pattern),
             capture: settings.capture.clone(),
         }
     }
@@ -97,6 +103,16 @@ impl Policy {
         headers.iter().filter(|(name, _)| self.keep.holds(name))
     }
 
+    /// The header of an answer that holds the app's own reference.
+    #[must_use]
+    pub fn reference_header<'a>(
+        &self,
+        headers: &'a HeaderMap,
+    ) -> Option<(&HeaderName, &'a HeaderValue)> {
+        let mut names = self.reference_headers.iter();
+        names.find_map(|name| Some((name, headers.get(name)?)))
+    }
+
     /// Removes from a passing answer what the configuration wants removed, and the pass header.
     pub fn strip(&self, headers: &mut HeaderMap) {
         if let Some(name) = &self.pass_header {
@@ -113,6 +129,16 @@ impl Policy {
             }
         }
     }
+}
+
+/// The configuration's check has compiled it before.
+fn reference(pattern: &str) -> Option<Regex> {
+    let pattern = Some(pattern).filter(|pattern| !pattern.is_empty())?;
+    RegexBuilder::new(pattern)
+        .unicode(false)
+        .build()
+        .or_else(|_| Regex::new(pattern))
+        .ok()
 }
 
 impl NameSet {

@@ -9,6 +9,7 @@ mod exchange;
 mod failure;
 mod forward;
 mod headers;
+mod original;
 mod record;
 mod refuse;
 mod replace;
@@ -30,7 +31,7 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::config;
-use crate::incident::Incidents;
+use crate::incident::{Desk, Incidents};
 use crate::intercept::{self, Verdict};
 use crate::page::Pages;
 use crate::request_id::{IdKey, IdSource};
@@ -81,6 +82,7 @@ pub struct Proxy {
     clients: Vec<Client>,
     ids: IdSource,
     incidents: Incidents,
+    desk: Desk,
     afterwork: Afterwork,
 }
 
@@ -98,6 +100,7 @@ impl Proxy {
             clients: settings.upstreams.iter().map(client).collect(),
             ids: IdSource::new(key, worker),
             settings,
+            desk: incidents.desk(),
             incidents,
             afterwork: Afterwork::default(),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{HeaderValue, REFERER, USER_AGENT};
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 use super::body::Body;
@@ -19,6 +19,8 @@ use crate::intercept::FailedAnswer;
 use crate::page::{Page, PageContext};
 use crate::telemetry::{self, AccessLine};
 use crate::upstream::UpstreamError;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl Proxy {
     /// The page of a failure or a refusal; `replaced` is the media type of the answer that it stands in for.
@@ -108,14 +110,31 @@ impl Proxy {
             body: None,
             served: page.map(|page| Served {
                 status: page.status.as_u16(),
-                format: page.format.name(),
+                format: page.format.name().into(),
                 language: Arc::clone(&page.language),
                 template: Arc::clone(&page.template),
             }),
             reference: None,
-            trace_id: None,
+            trace_id: exchange.header(&TRACEPARENT).and_then(trace_id),
+            settled: true,
             duration: exchange.elapsed(),
         }
+    }
+
+    /// The app's own reference in the headers of its answer: of a listed one, else of that whose place our ID takes.
+    pub(super) fn reference(
+        &self,
+        exchange: &Exchange,
+        route: &Route,
+        headers: &HeaderMap,
+    ) -> Option<String> {
+        let own = &self.settings.request_id.header;
+        let replaced = headers
+            .get(own)
+            .filter(|value| **value != exchange.id_value);
+        let listed = route.policy.reference_header(headers);
+        let (name, value) = listed.or(replaced.map(|value| (own, value)))?;
+        Some(route.redactor.header(name, value.as_bytes()).value).filter(|text| !text.is_empty())
     }
 
     /// What a record says of a route's app before that has answered.
@@ -201,6 +220,13 @@ impl Proxy {
         };
         telemetry::access(&line, self.settings.access);
     }
+}
+
+/// The trace that a `traceparent` names (W3C Trace Context, section 3.2).
+fn trace_id(parent: &str) -> Option<String> {
+    let id = parent.split('-').nth(1)?;
+    let hex = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hex.then(|| id.to_ascii_lowercase())
 }
 
 impl Snapshot {

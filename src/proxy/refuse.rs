@@ -11,7 +11,7 @@ use super::Proxy;
 use super::body::Body;
 use super::exchange::Exchange;
 use super::route::Route;
-use crate::incident::Cause;
+use crate::incident::{self, Cause};
 use crate::page::Notice;
 use crate::telemetry::{self, COUNTERS, names};
 use crate::upstream;
@@ -62,6 +62,15 @@ impl Refusal {
         }
     }
 
+    /// Whether it is found by its ID. Of what no client means seriously the log alone knows: a flood of it would push the
+    /// others out.
+    fn is_kept(self) -> bool {
+        match self {
+            Self::NoRoute | Self::BodyTooLarge | Self::Expectation => true,
+            Self::Bad(_) | Self::BodyBroken | Self::BodyStalled | Self::TargetTooLong => false,
+        }
+    }
+
     /// Why, for the log.
     fn reason(self) -> &'static str {
         match self {
@@ -97,6 +106,13 @@ impl Proxy {
         }
         let terms = Terms::new(Cause::Refused, Notice::Refused, refusal.status());
         let page = self.page(exchange, route, terms, None);
+        if refusal.is_kept() {
+            let mut record = self.draft(exchange, route, Cause::Refused, Some(&page));
+            refusal.reason().clone_into(&mut record.summary);
+            record.fingerprint =
+                incident::fingerprint(record.cause, &record.route, &record.summary);
+            self.desk.refuse(record);
+        }
         self.respond(exchange, page)
     }
 

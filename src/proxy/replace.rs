@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -13,12 +13,12 @@ use tokio::time::{Instant, timeout};
 use super::body::Body;
 use super::exchange::Exchange;
 use super::failure::{Outcome, Terms, outcome};
+use super::original::{Original, Reading};
 use super::route::Route;
 use super::{Proxy, headers};
-use crate::incident::{self, Amendment, BodyRecord, Cause, Confirmation, Incident, UpstreamRecord};
-use crate::intercept::{Capture, Captured, FailedAnswer, Failure};
+use crate::incident::{self, Amendment, Cause, Confirmation, Incident, Recorded, UpstreamRecord};
+use crate::intercept::{Capture, FailedAnswer, Failure, Raw};
 use crate::page::Notice;
-use crate::telemetry::COUNTERS;
 use crate::upstream::{self, AnswerFault, UpstreamError};
 
 impl Proxy {
@@ -53,6 +53,7 @@ impl Proxy {
         headers::keep(&mut page.headers, &answer.headers, listed);
         let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
         draft.upstream = Some(self.upstream_of_answer(route, &answer));
+        draft.reference = self.reference(exchange, route, &answer.headers);
         let capture = self.capture(exchange, route, answer);
         self.kept(exchange, |ready| {
             Rc::clone(self).keep(draft, capture, ready)
@@ -136,8 +137,8 @@ impl Proxy {
     }
 
     /// Captures the body, as long as the page may be held, and records it; what comes later is added to the record. The
-    /// log has the whole of it: its line is written when the capture ends.
-    async fn keep<R: FnMut(usize) -> bool>(
+    /// log has the whole of it: its line is written when the original has been read.
+    async fn keep<R: FnMut(usize) -> bool + Send + 'static>(
         self: Rc<Self>,
         mut draft: Incident,
         captured: Capturing<R>,
@@ -146,35 +147,81 @@ impl Proxy {
         let Capturing {
             mut capture,
             hold,
-            kind,
-            begun,
+            original,
         } = captured;
+        let begun = original.begun;
         let whole = tokio::select! {
             biased;
             read = timeout(hold, capture.read()) => read.is_ok(),
             () = self.afterwork.hurried() => false,
         };
-        if whole {
-            let found = described(&draft, capture.finish(), &kind);
-            draft.amend(found);
-            let incident = self.commit(draft, begun).await;
-            incident::log(&incident, self.settings.log_body);
-            // Where nobody waits any more the visitor has left.
-            let _ = ready.send(());
-            return;
-        }
-        let found = described(&draft, capture.so_far(), &kind);
-        draft.amend(found);
-        let incident = self.commit(draft, begun).await;
+        let rest = if whole {
+            let mut reading = self.read(original, capture.finish());
+            match timeout(self.settings.commit_wait, &mut reading).await {
+                Ok(found) => return self.keep_whole(draft, found, begun, ready).await,
+                Err(_) => Rest::Unread(reading),
+            }
+        } else {
+            original.clone().begin(&mut draft, capture.so_far());
+            Rest::Unfinished(capture, original)
+        };
+        draft.settled = false;
+        let (recorded, confirmed) = self.commit(draft, begun).await;
+        // Where nobody waits any more the visitor has left.
         let _ = ready.send(());
-        tokio::select! {
-            biased;
-            () = capture.read() => {}
-            () = self.afterwork.hurried() => {}
+        let incident = match self.read_rest(rest).await {
+            Some(found) => self.desk.amend(&recorded, found),
+            None => recorded.incident,
+        };
+        incident::log(&incident, self.settings.log_body, confirmed);
+    }
+
+    /// Records a failure whose original was read in time.
+    async fn keep_whole(
+        &self,
+        mut draft: Incident,
+        found: Option<Amendment>,
+        begun: Instant,
+        ready: oneshot::Sender<()>,
+    ) {
+        if let Some(found) = found {
+            draft.amend(found);
         }
-        let found = described(&incident, capture.finish(), &kind);
-        let incident = self.incidents.amend(&incident, found);
-        incident::log(&incident, self.settings.log_body);
+        let (recorded, confirmed) = self.commit(draft, begun).await;
+        incident::log(&recorded.incident, self.settings.log_body, confirmed);
+        // Where nobody waits any more the visitor has left.
+        let _ = ready.send(());
+    }
+
+    /// Reads an original: a small one here, a large one on the thread for that. Nothing comes of one whose reading panicked.
+    fn read<R: Send + 'static>(&self, original: Original, (raw, room): (Raw, R)) -> Reading {
+        if !raw.is_large() {
+            return Reading::Done(Some(original.described(raw)));
+        }
+        Reading::Apart(self.incidents.read_apart(move || {
+            // The memory that the capture has taken is free when the original is read.
+            let _room = room;
+            original.described(raw)
+        }))
+    }
+
+    /// Waits for what is left to read of an original; the end of a drain cuts it.
+    async fn read_rest<R: FnMut(usize) -> bool + Send + 'static>(
+        &self,
+        rest: Rest<R>,
+    ) -> Option<Amendment> {
+        let reading = match rest {
+            Rest::Unread(reading) => reading,
+            Rest::Unfinished(mut capture, original) => {
+                tokio::select! {
+                    biased;
+                    () = capture.read() => {}
+                    () = self.afterwork.hurried() => {}
+                }
+                self.read(original, capture.finish())
+            }
+        };
+        reading.await
     }
 
     /// Records a failure that has no body.
@@ -188,35 +235,38 @@ impl Proxy {
         }
         draft.fingerprint = incident::fingerprint(draft.cause, &draft.route, &draft.summary);
         let begun = Instant::now().checked_sub(draft.duration);
-        let incident = self.commit(draft, begun.unwrap_or_else(Instant::now)).await;
-        incident::log(&incident, self.settings.log_body);
-        let _ = ready.send(());
+        let begun = begun.unwrap_or_else(Instant::now);
+        self.keep_whole(draft, None, begun, ready).await;
     }
 
     /// Records an incident of an exchange that began then, and waits for its commit at most as long as a page may.
-    async fn commit(&self, mut incident: Incident, begun: Instant) -> Arc<Incident> {
+    async fn commit(&self, mut incident: Incident, begun: Instant) -> (Recorded, bool) {
         incident.duration = begun.elapsed();
-        let commit = self.incidents.record(incident);
-        let incident = Arc::clone(commit.incident());
-        if timeout(self.settings.commit_wait, commit).await != Ok(Confirmation::Committed) {
-            COUNTERS.unconfirmed.add_one();
+        let (recorded, commit) = self.desk.record(incident);
+        let waited = timeout(self.settings.commit_wait, commit).await;
+        let confirmed = waited == Ok(Confirmation::Committed);
+        if !confirmed {
+            self.desk.count_unconfirmed();
+            if !recorded.incident.settled {
+                // Its line comes when its capture ends; nothing else would know of it until then.
+                incident::log(&recorded.incident, self.settings.log_body, confirmed);
+            }
         }
-        incident
+        (recorded, confirmed)
     }
 
     fn capture(
         &self,
         exchange: &Exchange,
-        route: &Route,
+        route: &Arc<Route>,
         answer: FailedAnswer,
-    ) -> Capturing<impl FnMut(usize) -> bool + use<>> {
+    ) -> Capturing<impl FnMut(usize) -> bool + Send + use<>> {
         let limits = route.policy.capture.clone();
-        let mut reservation = self.incidents.budget().reserve(0);
-        let room = move |bytes| reservation.as_mut().is_some_and(|taken| taken.grow(bytes));
+        let mut taken = self.incidents.budget().open();
+        let room = move |bytes| taken.grow(bytes);
         Capturing {
             hold: *limits.hold,
-            kind: ContentKind::of(&answer.headers),
-            begun: exchange.begun,
+            original: Original::new(route, &answer.headers, exchange.begun),
             capture: Capture::new(answer.body, &answer.headers, limits, room),
         }
     }
@@ -227,53 +277,15 @@ struct Capturing<R> {
     capture: Capture<R>,
     /// How long the page waits for it.
     hold: Duration,
-    kind: ContentKind,
-    /// When the exchange began.
-    begun: Instant,
+    original: Original,
 }
 
-/// What a record says of a body's kind.
-#[derive(Clone, Debug)]
-struct ContentKind {
-    media_type: Option<String>,
-    coding: Option<String>,
-}
-
-impl ContentKind {
-    fn of(headers: &HeaderMap) -> Self {
-        let text = |name| {
-            let value: &HeaderValue = headers.get(name)?;
-            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
-        };
-        Self {
-            media_type: text(CONTENT_TYPE),
-            coding: text(CONTENT_ENCODING),
-        }
-    }
-}
-
-/// What a capture says of an incident: the body, and the words that follow from it.
-fn described(incident: &Incident, captured: Captured, kind: &ContentKind) -> Amendment {
-    // What went wrong with the body says something only where the body says nothing.
-    let empty = captured.content.is_empty();
-    let trouble = captured.trouble.as_deref().filter(|_| empty);
-    let media_type = kind.media_type.as_deref();
-    let summary = incident::summary(incident.cause, media_type, &captured.content, trouble);
-    Amendment {
-        fingerprint: incident::fingerprint(incident.cause, &incident.route, &summary),
-        summary,
-        error: captured.trouble,
-        body: BodyRecord {
-            content_type: kind.media_type.clone(),
-            content_encoding: kind.coding.clone(),
-            bytes: captured.seen,
-            kept: captured.content.len() as u64,
-            complete: captured.complete,
-            decoded: captured.decoded,
-            redactions: 0,
-            content: captured.content,
-        },
-    }
+/// What is left to do when a page no longer waits.
+enum Rest<R> {
+    /// The original is there, and being read.
+    Unread(Reading),
+    /// It has not come whole.
+    Unfinished(Capture<R>, Original),
 }
 
 /// The seconds of a `Retry-After` that the page keeps; a date stays as it is.

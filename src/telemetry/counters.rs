@@ -36,8 +36,6 @@ pub struct Counters {
     pub client_gone: Counter,
     /// Requests that we refused ourselves.
     pub refused: Counter,
-    /// Incidents whose page went out before they were committed.
-    pub unconfirmed: Counter,
     /// Log lines that were dropped: the reader was too slow, or is gone.
     pub log_dropped: Counter,
 }
@@ -49,8 +47,6 @@ pub struct CountersSnapshot {
     pub client_gone: u64,
     /// See [`Counters::refused`].
     pub refused: u64,
-    /// See [`Counters::unconfirmed`].
-    pub unconfirmed: u64,
     /// See [`Counters::log_dropped`].
     pub log_dropped: u64,
 }
@@ -59,7 +55,6 @@ pub struct CountersSnapshot {
 pub static COUNTERS: Counters = Counters {
     client_gone: Counter::zero(),
     refused: Counter::zero(),
-    unconfirmed: Counter::zero(),
     log_dropped: Counter::zero(),
 };
 
@@ -70,7 +65,6 @@ impl Counters {
         CountersSnapshot {
             client_gone: self.client_gone.value(),
             refused: self.refused.value(),
-            unconfirmed: self.unconfirmed.value(),
             log_dropped: self.log_dropped.value(),
         }
     }

@@ -4,6 +4,8 @@
 pub const INCIDENT: &str = "pardon::incident";
 /// The target of a refusal's line.
 pub const REFUSAL: &str = "pardon::refusal";
+/// The target of lines about the store.
+pub const STORE: &str = "pardon::store";
 /// The target of access log lines.
 pub const ACCESS: &str = "pardon::access";
 /// The target of lines about the log itself.
@@ -35,6 +37,8 @@ pub const SUMMARY: &str = "summary";
 pub const BODY: &str = "body";
 /// How many bytes of body the upstream sent.
 pub const BODY_BYTES: &str = "body_bytes";
+/// The whole record as JSON, of an incident that was not stored before its page went out.
+pub const RECORD: &str = "record";
 
 /// The path and query that were asked for, redacted.
 pub const TARGET: &str = "uri";
@@ -55,7 +59,7 @@ pub const REASON: &str = "reason";
 /// How many lines were dropped because the log's reader is slow.
 pub const DROPPED: &str = "dropped";
 
-/// The fields of an incident's line, in their order.
+/// The fields of an incident's line, in their order; where it was not stored in time, [`RECORD`] follows.
 pub const INCIDENT_FIELDS: [&str; 13] = [
     REQUEST_ID,
     CAUSE,

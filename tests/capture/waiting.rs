@@ -178,7 +178,7 @@ fn a_visitor_who_leaves_takes_no_incident_along() {
     client.send("GET /leaves HTTP/1.1\r\nHost: shop.example\r\n\r\n");
     // Before there is an answer, the request would end with its visitor.
     eventually("the capture to begin", || {
-        (gateway.store().budget().taken() > 0).then_some(())
+        (gateway.memory_taken() > 0).then_some(())
     });
 
     drop(client);

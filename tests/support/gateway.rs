@@ -1,17 +1,20 @@
 //! The proxy on a free port, with what it keeps.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use pardon::config::{self, Config, Listen};
-use pardon::incident::{Incident, Incidents};
+use pardon::incident::store::{Filter, Found, How, Reader};
+use pardon::incident::{Counts, Incident};
 
-use super::{Answer, Client, Origin, eventually};
+use super::{Answer, Client, Folder, Origin, eventually};
 
 /// A running proxy; it ends with this value.
 pub struct Gateway {
     inner: pardon::gateway::Gateway,
+    store: PathBuf,
+    // Last: it is removed when nothing is written to it any more.
+    _folder: Folder,
 }
 
 impl Gateway {
@@ -75,8 +78,16 @@ impl Gateway {
         config.server.listen = vec![Listen::Tcp(free)];
         config.admin.listen = vec![free];
         config.server.workers.get_or_insert(2);
+        let folder = Folder::new();
+        if config.incidents.path == config::Incidents::default().path {
+            config.incidents.path = folder.path().join("pardon.db");
+        }
         let inner = pardon::gateway::Gateway::start(&config)?;
-        Ok(Self { inner })
+        Ok(Self {
+            inner,
+            store: config.incidents.path,
+            _folder: folder,
+        })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -99,32 +110,50 @@ impl Gateway {
         ))
     }
 
-    /// All incidents, the newest first.
-    pub fn incidents(&self) -> Vec<Arc<Incident>> {
-        self.inner.incidents().newest(1000)
+    /// All incidents that have been written, the newest first.
+    pub fn incidents(&self) -> Vec<Incident> {
+        let reader = self.reader();
+        let listed = reader.list(&Filter::default(), 1000).unwrap();
+        let each = listed.iter();
+        each.filter_map(|one| reader.incident(one.seq).unwrap())
+            .collect()
     }
 
-    /// The only incident with this ID, as it is now.
-    pub fn incident(&self, id: &str) -> Arc<Incident> {
-        let mut found = self.inner.incidents().find(id);
-        assert_eq!(found.len(), 1, "one incident with the ID {id}");
-        found.remove(0)
+    /// The only incident with this ID, once it is written.
+    pub fn incident(&self, id: &str) -> Incident {
+        self.incident_when(id, |_| true)
     }
 
-    /// The incident with this ID once `ready` says that it is as it should be.
-    pub fn incident_when(&self, id: &str, ready: impl Fn(&Incident) -> bool) -> Arc<Incident> {
+    /// The only incident with this ID once `ready` says that it is as it should be.
+    pub fn incident_when(&self, id: &str, ready: impl Fn(&Incident) -> bool) -> Incident {
         eventually("the incident to be as it should", || {
-            self.inner
-                .incidents()
-                .find(id)
-                .into_iter()
-                .find(|incident| ready(incident))
+            let mut found = self.find(id);
+            assert!(found.len() < 2, "one incident with the ID {id}");
+            found.pop().filter(&ready)
         })
     }
 
-    /// Where its incidents are kept.
-    pub fn store(&self) -> &Incidents {
-        self.inner.incidents()
+    /// The incidents and refusals with this ID that have been written.
+    pub fn find(&self, id: &str) -> Vec<Incident> {
+        match self.reader().find(id).unwrap() {
+            Found::Incidents(How::Id, found) => found,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Its store, to be asked.
+    pub fn reader(&self) -> Reader {
+        Reader::open(&self.store).unwrap()
+    }
+
+    /// How many bytes its captures and waiting incidents take now.
+    pub fn memory_taken(&self) -> usize {
+        self.inner.incidents().budget().taken()
+    }
+
+    /// What it counts of its incidents.
+    pub fn counts(&self) -> Counts {
+        self.inner.incidents().counts()
     }
 
     /// The visitors' connections open now.

@@ -102,7 +102,7 @@ impl Folder {
 
     fn settle(&self, command: &mut Command) {
         command.current_dir(&self.0).stdin(Stdio::null());
-        for name in ["CONFIG", "UPSTREAM", "LISTEN"] {
+        for name in ["CONFIG", "UPSTREAM", "LISTEN", "STORE"] {
             command.env_remove(format!("PARDON_{name}"));
         }
     }

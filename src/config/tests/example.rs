@@ -52,7 +52,7 @@ fn the_example_loads_with_one_warning() {
     let example = read(EXAMPLE).unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(example.warnings.len(), 1, "{:?}", example.warnings);
     let message = example.warnings[0].message();
-    assert!(message.contains("[incidents] path (line "), "{message}");
+    assert!(message.contains("[pages] refresh (line "), "{message}");
 }
 
 #[test]

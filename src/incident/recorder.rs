@@ -1,0 +1,222 @@
+//! The incident thread: takes what waits, writes it in groups, and sees to the store's well-being.
+//!
+//! Whatever is wrong with the file, the thread goes on: what waits stays in the queue within `incidents.memory`, is tried again, and what
+//! is wrong is said once, as is its end. A damaged file is set aside and a new one begun.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::queue::{Entry, Next, Shared};
+use super::store::{Checkpoints, Gate, Limits, Lock, Store, StoreError, Trouble, set_aside};
+use super::{Losses, trouble::Standing};
+use crate::config;
+
+/// How long the thread sleeps when nothing comes: then it looks after the file.
+const QUIET: Duration = Duration::from_millis(500);
+/// How long it waits before it tries again what failed.
+const RETRY: Duration = Duration::from_millis(200);
+/// How long the last entries are tried to be written when the process ends.
+const LAST_TRIES: Duration = Duration::from_secs(2);
+
+/// What the thread works with.
+pub(super) struct Recorder {
+    shared: Arc<Shared>,
+    settings: config::Incidents,
+    limits: Limits,
+    path: PathBuf,
+    lock: Option<Lock>,
+    open: Option<Open>,
+    standing: Standing,
+    /// What of the losses the file has counted.
+    counted: Losses,
+    looked: Instant,
+    /// Rows written since the last step of retention.
+    written: u64,
+}
+
+/// The store and what belongs to it.
+struct Open {
+    store: Store,
+    gate: Gate,
+    checkpoints: Checkpoints,
+}
+
+impl Recorder {
+    /// Opens the store. What a person has to see to is an error; anything else is said, and tried again while the proxy runs.
+    pub(super) fn start(
+        settings: &config::Incidents,
+        shared: Arc<Shared>,
+    ) -> Result<Self, StoreError> {
+        let mut recorder = Self {
+            shared,
+            limits: Limits::new(settings),
+            path: settings.path.clone(),
+            settings: settings.clone(),
+            lock: None,
+            open: None,
+            standing: Standing::default(),
+            counted: Losses::default(),
+            looked: Instant::now(),
+            written: 0,
+        };
+        match recorder.reopen() {
+            Err(error) if error.is_for_a_person() => Err(error),
+            Err(error) => {
+                recorder.standing.fell(&error);
+                Ok(recorder)
+            }
+            Ok(()) => Ok(recorder),
+        }
+    }
+
+    /// The time of the newest row, in milliseconds since 2020.
+    pub(super) fn newest_millis(&self) -> u64 {
+        let newest = |open: &Open| open.store.newest_millis();
+        self.open.as_ref().map_or(0, newest)
+    }
+
+    /// Works until the queue is closed and all is written, or that has failed for long enough.
+    pub(super) fn run(mut self) {
+        let mut closing: Option<Instant> = None;
+        loop {
+            match self.shared.next(self.patience()) {
+                Next::Closed => break,
+                Next::Idle => self.look_after(),
+                Next::Batch(batch) => {
+                    if self.write(batch) || !self.shared.pause(RETRY) {
+                        continue;
+                    }
+                    let since = closing.get_or_insert_with(Instant::now);
+                    if since.elapsed() > LAST_TRIES {
+                        let count = self.shared.give_up_all();
+                        tracing::error!(count, "incidents that were never stored are given up");
+                    }
+                }
+            }
+        }
+    }
+
+    /// How long to wait for something to write: not at all while retention has work.
+    fn patience(&self) -> Duration {
+        if self.written > 0 {
+            Duration::from_millis(20)
+        } else {
+            QUIET
+        }
+    }
+
+    /// Writes a batch; false when that failed, and the batch waits again.
+    fn write(&mut self, batch: Vec<Entry>) -> bool {
+        if let Err(error) = self.be_open().and_then(|()| self.commit(&batch)) {
+            self.shared.put_back(batch);
+            self.fell(&error);
+            return false;
+        }
+        self.written += batch.len() as u64;
+        self.shared.written(batch);
+        self.standing.rose();
+        self.retain();
+        true
+    }
+
+    fn commit(&mut self, batch: &[Entry]) -> Result<(), StoreError> {
+        let lost = self.shared.counts().lost;
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        {
+            let _passed = open.gate.pass();
+            open.store.write(batch, &lost.since(&self.counted))?;
+        }
+        self.counted = lost;
+        let bytes: usize = batch.iter().map(Entry::size).sum();
+        open.checkpoints.wrote(bytes as u64);
+        Ok(())
+    }
+
+    /// A step of retention. What fails here fails for the next batch too, which says it.
+    fn retain(&mut self) -> bool {
+        let Some(open) = &mut self.open else {
+            return false;
+        };
+        let _passed = open.gate.pass();
+        let written = std::mem::take(&mut self.written);
+        let now = Timestamp::now();
+        open.store
+            .retain(&self.limits, now, written)
+            .unwrap_or(false)
+    }
+
+    /// What is done when nothing comes: retention, counts, a look whether the file is still there.
+    fn look_after(&mut self) {
+        while self.retain() && !self.shared.is_waiting() {}
+        if self.looked.elapsed() < QUIET {
+            return;
+        }
+        self.looked = Instant::now();
+        let result = self.be_open().and_then(|()| self.note_losses());
+        match result {
+            Ok(()) => self.standing.rose(),
+            Err(error) => self.fell(&error),
+        }
+    }
+
+    fn note_losses(&mut self) -> Result<(), StoreError> {
+        if self.shared.counts().lost == self.counted {
+            return Ok(());
+        }
+        self.commit(&[])
+    }
+
+    /// Sees to it that the file is open, and that it is the one that the path leads to.
+    fn be_open(&mut self) -> Result<(), StoreError> {
+        let looks = self.looked.elapsed() >= QUIET;
+        if let Some(open) = &self.open {
+            if !looks || open.store.is_in_place() {
+                return Ok(());
+            }
+            self.open = None;
+            tracing::warn!(path = %self.path.display(), "the store's file is gone; a new one is begun");
+        }
+        self.reopen()
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        if self.lock.is_none() {
+            self.lock = Some(Lock::take(&self.path)?);
+        }
+        let store = match Store::open(&self.path, self.settings.sync) {
+            Err(error) if matches!(error.kind(), Trouble::Damaged(_)) => self.begin_anew(&error)?,
+            store => store?,
+        };
+        let gate = Gate::default();
+        let checkpoints = Checkpoints::start(&self.path, &gate, self.limits.log_size())
+            .map_err(|trouble| StoreError::new(&self.path, trouble))?;
+        self.open = Some(Open {
+            store,
+            gate,
+            checkpoints,
+        });
+        Ok(())
+    }
+
+    /// Sets a damaged file aside and makes a new one.
+    fn begin_anew(&self, error: &StoreError) -> Result<Store, StoreError> {
+        let aside = set_aside(&self.path, Timestamp::now())
+            .map_err(|error| StoreError::new(&self.path, error))?;
+        tracing::error!(kept = %aside.display(), "{error}; it is kept under another name, and a new one is begun");
+        Store::open(&self.path, self.settings.sync)
+    }
+
+    /// Something failed: says so, if it is new, and decides whether the file has to be opened again.
+    fn fell(&mut self, error: &StoreError) {
+        self.standing.fell(error);
+        match error.kind() {
+            Trouble::Full(_) | Trouble::Locked(_) => {}
+            _ => self.open = None,
+        }
+    }
+}

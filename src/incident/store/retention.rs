@@ -1,0 +1,157 @@
+//! Retention: what is older than `max_age`, or past `max_size`, goes in small steps between the commits.
+//!
+//! The size is that of the pages in use; those that are free are used again before the file grows. `max_size` counts the write-ahead log
+//! in: an eighth of it, at most 64 MiB, is left to that.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Transaction, TransactionBehavior};
+
+use crate::config;
+
+use super::{Store, StoreError, hour_of, seq_at};
+
+/// How many rows a step deletes at least.
+const STEP: u64 = 64;
+/// How many pages a step gives back to the file system.
+const PAGES: u64 = 64;
+const PAGE_SIZE: u64 = 8192;
+
+/// How much is kept, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    max_age: SignedDuration,
+    max_size: u64,
+}
+
+/// What the file holds, in pages.
+struct Pages {
+    all: u64,
+    free: u64,
+}
+
+impl Limits {
+    /// The limits as configured.
+    pub(crate) fn new(settings: &config::Incidents) -> Self {
+        Self {
+            max_age: SignedDuration::try_from(*settings.max_age).unwrap_or(SignedDuration::MAX),
+            max_size: settings.max_size.0,
+        }
+    }
+
+    /// How large the write-ahead log may become before the writer waits for it.
+    pub(crate) fn log_size(&self) -> u64 {
+        (self.max_size / 8).min(64 << 20)
+    }
+
+    /// How many pages may be in use.
+    fn pages(&self) -> u64 {
+        (self.max_size - self.log_size()) / PAGE_SIZE
+    }
+
+    /// The first `seq` that is young enough.
+    fn oldest(&self, now: Timestamp) -> i64 {
+        seq_at(now.checked_sub(self.max_age).unwrap_or(Timestamp::MIN))
+    }
+}
+
+impl Store {
+    /// Deletes some of what is too old or too much, at least as many rows as were `written` since the step before; true when more is left
+    /// to do.
+    pub(in crate::incident) fn retain(
+        &mut self,
+        limits: &Limits,
+        now: Timestamp,
+        written: u64,
+    ) -> Result<bool, StoreError> {
+        self.try_retain(limits, now, written)
+            .map_err(|error| self.error(error))
+    }
+
+    fn try_retain(
+        &mut self,
+        limits: &Limits,
+        now: Timestamp,
+        written: u64,
+    ) -> rusqlite::Result<bool> {
+        let pages = self.pages()?;
+        let used = pages.all - pages.free;
+        let rows = STEP.max(2 * written);
+        if used > limits.pages() {
+            return self.drop_oldest(i64::MAX, rows);
+        }
+        if self.drop_oldest(limits.oldest(now), rows)? {
+            return Ok(true);
+        }
+        let too_large = pages.all > limits.pages() || pages.free > PAGES.max(pages.all / 4);
+        if too_large && written == 0 {
+            return self.give_back();
+        }
+        Ok(false)
+    }
+
+    /// Deletes the oldest rows below a `seq`; true when there may be more of them.
+    fn drop_oldest(&mut self, below: i64, rows: u64) -> rusqlite::Result<bool> {
+        let connection = &self.connection;
+        let sql = "SELECT max(seq), count(*) FROM
+                   (SELECT seq FROM incidents WHERE seq < ?1 ORDER BY seq LIMIT ?2)";
+        let (last, count): (Option<i64>, u64) = connection
+            .prepare_cached(sql)?
+            .query_row((below, rows), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let Some(last) = last else {
+            return self.drop_refusals_below(below);
+        };
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        for sql in [
+            "DELETE FROM incidents WHERE seq <= ?1",
+            "DELETE FROM bodies WHERE seq <= ?1 AND NOT EXISTS
+             (SELECT 1 FROM incidents WHERE incidents.body = bodies.seq AND incidents.body <> incidents.seq)",
+        ] {
+            connection.prepare_cached(sql)?.execute([last])?;
+        }
+        for sql in [
+            "DELETE FROM group_hours WHERE hour < ?1",
+            "DELETE FROM losses WHERE hour < ?1",
+        ] {
+            connection.prepare_cached(sql)?.execute([hour_of(last)])?;
+        }
+        transaction.commit()?;
+        Ok(count == rows)
+    }
+
+    fn drop_refusals_below(&mut self, below: i64) -> rusqlite::Result<bool> {
+        if below == i64::MAX {
+            return Ok(false);
+        }
+        let sql = "SELECT 1 FROM refusals WHERE seq < ?1";
+        if self.connection.prepare_cached(sql)?.exists([below])? {
+            let sql = "DELETE FROM refusals WHERE seq < ?1";
+            let dropped = self.connection.prepare_cached(sql)?.execute([below])?;
+            self.refusals = self.refusals.saturating_sub(dropped as u64);
+        }
+        Ok(false)
+    }
+
+    /// Gives free pages at the file's end back to the file system; true when there are more.
+    fn give_back(&mut self) -> rusqlite::Result<bool> {
+        let before = self.pages()?;
+        let sql = format!("PRAGMA incremental_vacuum({PAGES})");
+        // It frees a page a step.
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut freed = statement.query([])?;
+        while freed.next()?.is_some() {}
+        drop(freed);
+        Ok(self.pages()?.free + PAGES <= before.free)
+    }
+
+    fn pages(&self) -> rusqlite::Result<Pages> {
+        let count = |name: &str| {
+            let sql = format!("PRAGMA {name}");
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            statement.query_row([], |row| row.get::<_, u64>(0))
+        };
+        Ok(Pages {
+            all: count("page_count")?,
+            free: count("freelist_count")?,
+        })
+    }
+}

@@ -1,0 +1,228 @@
+//! Whatever a person asks for.
+
+use crate::config::units::StatusSet;
+
+use super::*;
+
+#[test]
+fn refusals_are_a_ring_of_their_own() {
+    let folder = Folder::new();
+    let mut store = folder.open();
+    let refusal = |n: usize| Incident {
+        cause: Cause::Refused,
+        body: None,
+        ..sample(&format!("id-{n}"))
+    };
+    let all: Vec<Entry> = (0..10_010)
+        .map(|n| entry(Kind::Refusal, refusal(n)))
+        .collect();
+    for batch in all.chunks(100) {
+        store.write(batch, &Losses::default()).unwrap();
+    }
+    let reader = folder.reader();
+    assert_eq!(count(&reader, "refusals"), 10_000);
+    assert!(found(&reader, "id-9").is_empty());
+    assert_eq!(found(&reader, "id-10")[0].cause, Cause::Refused);
+    let asked = Filter {
+        cause: Some(Cause::Refused),
+        ..Filter::default()
+    };
+    assert_eq!(reader.list(&asked, 3).unwrap().len(), 3);
+    assert!(reader.list(&Filter::default(), 3).unwrap().is_empty());
+}
+
+#[test]
+fn whatever_is_typed_means_itself() {
+    let folder = Folder::new();
+    let mut store = folder.open();
+    let key = Arc::new(crate::request_id::IdKey::new());
+    let id = crate::request_id::IdSource::new(&key, 0).next(std::time::SystemTime::now());
+    let own = Incident {
+        id: id.clone(),
+        ..sample("own")
+    };
+    write(
+        &mut store,
+        [own, sample("twice"), sample("other"), sample("twice")],
+    );
+    let reader = folder.reader();
+    let ids = |typed: &str| -> Vec<String> {
+        found(&reader, typed)
+            .iter()
+            .map(|one| one.id.to_string())
+            .collect()
+    };
+    assert_eq!(ids("twice").len(), 2);
+    assert_eq!(ids(" other\n"), ["other"]);
+    assert_eq!(ids("othe"), ["other"], "the only one that begins so");
+    let own = id.as_str();
+    assert_eq!(ids(&own.to_lowercase().replace('-', " ")), [own]);
+    assert_eq!(ids(&own[..12]), [own]);
+    for hostile in [
+        "' or 1=1 --",
+        "%",
+        "____",
+        "*",
+        "\"",
+        "oth%",
+        "\0",
+        "",
+        "TWICE",
+        "twi",
+    ] {
+        assert!(
+            matches!(reader.find(hostile).unwrap(), Found::Nothing),
+            "{hostile}"
+        );
+    }
+    let mut wrong = own.to_owned();
+    let last = if own.ends_with('7') { "8" } else { "7" };
+    wrong.replace_range(own.len() - 1.., last);
+    match reader.find(&wrong).unwrap() {
+        Found::Mistyped(nearest) => assert!(nearest.iter().any(|one| one.id == id)),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A store with four incidents: two of a shop, one of a blog, one more of the shop, over nine hours.
+fn four() -> (Folder, Reader) {
+    let folder = Folder::new();
+    let at = |id: &str, hour: u8, route: &str, cause: Cause| Incident {
+        time: format!("2024-02-03T{hour:02}:05:06Z").parse().unwrap(),
+        route: route.into(),
+        cause,
+        ..sample(id)
+    };
+    write(
+        &mut folder.open(),
+        [
+            at("a", 1, "shop", Cause::UpstreamStatus),
+            at("b", 2, "blog", Cause::HeadTimeout),
+            at("c", 5, "shop", Cause::HeadTimeout),
+            at("d", 9, "shop", Cause::UpstreamStatus),
+        ],
+    );
+    let reader = folder.reader();
+    (folder, reader)
+}
+
+fn ids(listed: &[Listed]) -> String {
+    listed.iter().map(|one| one.id.as_str()).collect()
+}
+
+#[test]
+fn filters_find_what_they_name() {
+    let (_folder, reader) = four();
+    let any = Filter::default;
+    let since = Some("2024-02-03T02:05:07Z".parse().unwrap());
+    let route = Some("shop".to_owned());
+    let cause = Some(Cause::HeadTimeout);
+    let fives = Some(StatusSet(vec![500..=599]));
+    let gateways = Some(StatusSet(vec![404..=404, 502..=504]));
+    for (filter, expected) in [
+        (any(), "dcba"),
+        (Filter { since, ..any() }, "dc"),
+        (
+            Filter {
+                route: route.clone(),
+                ..any()
+            },
+            "dca",
+        ),
+        (Filter { cause, ..any() }, "cb"),
+        (
+            Filter {
+                since,
+                route,
+                cause,
+                ..any()
+            },
+            "c",
+        ),
+        (
+            Filter {
+                statuses: fives,
+                ..any()
+            },
+            "dcba",
+        ),
+        (
+            Filter {
+                statuses: gateways,
+                ..any()
+            },
+            "",
+        ),
+        (
+            Filter {
+                route: Some("' OR 1".to_owned()),
+                ..any()
+            },
+            "",
+        ),
+    ] {
+        assert_eq!(
+            ids(&reader.list(&filter, 10).unwrap()),
+            expected,
+            "{filter:?}"
+        );
+        let limited = reader.list(&filter, 1).unwrap();
+        assert_eq!(ids(&limited), expected.get(..1).unwrap_or_default());
+    }
+}
+
+#[test]
+fn what_came_after_is_given_in_its_order() {
+    let (_folder, reader) = four();
+    let any = Filter::default();
+    let second = reader.list(&any, 10).unwrap()[2].seq;
+    assert_eq!(ids(&reader.after(second, &any, 10).unwrap()), "cd");
+    assert_eq!(
+        ids(&reader
+            .after(reader.newest(&any).unwrap(), &any, 10)
+            .unwrap()),
+        ""
+    );
+    assert_eq!(reader.last().unwrap().unwrap().id.as_str(), "d");
+}
+
+#[test]
+fn an_hour_has_no_more_groups_than_its_bound() {
+    let folder = Folder::new();
+    let mut store = folder.open();
+    let different = |n: u64| Incident {
+        fingerprint: Fingerprint(n),
+        ..sample("a")
+    };
+    write(&mut store, (1..=1100).map(different));
+    let groups = folder.reader().groups(&Filter::default(), 5000).unwrap();
+    assert_eq!(groups.len(), 1001);
+    assert_eq!(
+        (groups[0].fingerprint, groups[0].count),
+        (Fingerprint(0), 100)
+    );
+    assert_eq!(groups.iter().map(|group| group.count).sum::<u64>(), 1100);
+}
+
+#[test]
+fn losses_add_up() {
+    let folder = Folder::new();
+    let mut store = folder.open();
+    let losses = Losses {
+        bodies: 3,
+        rows: 1,
+        ..Losses::default()
+    };
+    write(&mut store, [sample("a")]);
+    store.write(&[], &losses).unwrap();
+    store.write(&[], &losses).unwrap();
+    let counted = folder.reader().losses(None).unwrap();
+    assert_eq!(
+        (counted.bodies, counted.rows, counted.unconfirmed),
+        (6, 2, 0)
+    );
+    let later = folder
+        .reader()
+        .losses(Some("2030-01-01T00:00:00Z".parse().unwrap()));
+    assert!(later.unwrap().is_none());
+}

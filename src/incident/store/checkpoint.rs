@@ -2,7 +2,8 @@
 //! waits for it.
 //!
 //! A checkpoint beside a busy writer never reaches the log's end. Where the log has grown past its bound, the [`Gate`] keeps the writer
-//! out while the rest is brought over and the log is cut to nothing; a page waits for that no longer than `commit_wait`.
+//! out while the rest is brought over, so that the log is written from its beginning again; a page waits for that no longer than
+//! `commit_wait`. When nothing has been written for a while the log is cut to nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,12 @@ use super::{beside, connect};
 
 /// How much is written between checkpoints.
 const EVERY: u64 = 4 << 20;
+/// A page in the log, with its head.
+const FRAME: u64 = 8192 + 24;
+/// How much may be left to bring over while the writer waits.
+const SHORT: u64 = 2 << 20;
+/// How often it is tried to leave no more than that.
+const ROUNDS: usize = 6;
 /// How long nothing is written before the log is cut to nothing.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -43,6 +50,28 @@ struct Keeper {
     connection: Connection,
     gate: Gate,
     log_size: u64,
+}
+
+/// The write-ahead log, in pages.
+#[derive(Default)]
+struct Log {
+    frames: i64,
+    /// How many of them are in the file.
+    done: i64,
+}
+
+impl Log {
+    fn bytes(&self) -> u64 {
+        bytes(self.frames)
+    }
+
+    fn left(&self) -> u64 {
+        bytes(self.frames - self.done)
+    }
+}
+
+fn bytes(frames: i64) -> u64 {
+    u64::try_from(frames).unwrap_or(0) * FRAME
 }
 
 impl Checkpoints {
@@ -104,14 +133,23 @@ impl Keeper {
         }
     }
 
+    /// Brings over what there is. Where the log has grown past its bound, more than once, so that little is left for which the writer has
+    /// to be kept out.
     fn checkpoint(&self) {
-        self.ask("PASSIVE");
-        if self.log() > self.log_size {
-            self.cut();
+        for _ in 0..ROUNDS {
+            let log = self.ask("PASSIVE");
+            if log.bytes() < self.log_size {
+                return;
+            }
+            if log.left() < SHORT {
+                break;
+            }
         }
+        let _kept_out = self.gate.pass();
+        self.ask("RESTART");
     }
 
-    /// Brings over what is left, the writer kept out, and cuts the log to nothing.
+    /// Cuts the log to nothing.
     fn cut(&self) {
         self.ask("PASSIVE");
         let _kept_out = self.gate.pass();
@@ -119,11 +157,18 @@ impl Keeper {
     }
 
     /// What goes wrong here goes wrong for the writer too, which says it.
-    fn ask(&self, mode: &str) {
+    fn ask(&self, mode: &str) -> Log {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
-        if let Err(error) = self.connection.query_row(&sql, [], |_| Ok(())) {
+        let answer = self.connection.query_row(&sql, [], |row| {
+            Ok(Log {
+                frames: row.get(1)?,
+                done: row.get(2)?,
+            })
+        });
+        answer.unwrap_or_else(|error| {
             tracing::debug!(%error, "no checkpoint");
-        }
+            Log::default()
+        })
     }
 
     /// How long the log is, in bytes.

@@ -5,14 +5,15 @@
 //! share with the incidents kept.
 
 mod cause;
+mod describe;
 mod fingerprint;
 mod keep;
 mod log;
 mod record;
 mod redact;
-mod summary;
 
 pub use cause::Cause;
+pub use describe::summary;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use keep::{Budget, Commit, Confirmation, Counts, Incidents, Reservation};
 pub use log::log;
@@ -20,4 +21,3 @@ pub use record::{
     Amendment, BodyRecord, HeaderField, Incident, RequestRecord, Served, UpstreamRecord,
 };
 pub use redact::Redactor;
-pub use summary::summary;

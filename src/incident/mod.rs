@@ -13,8 +13,8 @@ mod record;
 mod redact;
 
 pub use cause::Cause;
-pub use describe::summary;
-pub use fingerprint::{Fingerprint, fingerprint};
+pub use describe::{Description, describe};
+pub use fingerprint::Fingerprint;
 pub use keep::{Budget, Commit, Confirmation, Counts, Incidents, Reservation};
 pub use log::log;
 pub use record::{

@@ -88,7 +88,7 @@ impl Proxy {
         let route = self.find(exchange).cloned();
         let page = self.page(exchange, route.as_ref(), Terms::INTERNAL, None);
         let mut draft = self.draft(exchange, route.as_ref(), Terms::INTERNAL.cause, Some(&page));
-        draft.summary = incident::summary(draft.cause, None, &[], Some(panic));
+        draft.name(Some(panic));
         self.kept(exchange, |ready| Rc::clone(self).keep_bare(draft, ready))
             .await;
         self.respond(exchange, page)
@@ -180,13 +180,10 @@ impl Proxy {
     /// Records a failure that has no body.
     async fn keep_bare(self: Rc<Self>, mut draft: Incident, ready: oneshot::Sender<()>) {
         if draft.summary.is_empty() {
-            let error = draft
-                .upstream
-                .as_ref()
-                .and_then(|upstream| upstream.error.as_deref());
-            draft.summary = incident::summary(draft.cause, None, &[], error);
+            let upstream = draft.upstream.as_ref();
+            let error = upstream.and_then(|upstream| upstream.error.clone());
+            draft.name(error.as_deref());
         }
-        draft.fingerprint = incident::fingerprint(draft.cause, &draft.route, &draft.summary);
         let begun = Instant::now().checked_sub(draft.duration);
         let incident = self.commit(draft, begun.unwrap_or_else(Instant::now)).await;
         incident::log(&incident, self.settings.log_body);
@@ -257,11 +254,12 @@ fn described(incident: &Incident, captured: Captured, kind: &ContentKind) -> Ame
     // What went wrong with the body says something only where the body says nothing.
     let empty = captured.content.is_empty();
     let trouble = captured.trouble.as_deref().filter(|_| empty);
+    let (cause, route) = (incident.cause, &incident.route);
     let media_type = kind.media_type.as_deref();
-    let summary = incident::summary(incident.cause, media_type, &captured.content, trouble);
+    let description = incident::describe(cause, route, media_type, &captured.content, trouble);
     Amendment {
-        fingerprint: incident::fingerprint(incident.cause, &incident.route, &summary),
-        summary,
+        fingerprint: description.fingerprint,
+        summary: description.summary,
         error: captured.trouble,
         body: BodyRecord {
             content_type: kind.media_type.clone(),

@@ -1,8 +1,10 @@
-//! The lines of an HTML or XML page, as far as a summary needs them: no tree, one pass, nothing kept but the line under way.
+//! The lines of an HTML or XML page, as far as a description needs them: no tree, one pass, nothing kept but the line under way.
 
 use memchr::{memchr, memchr2, memchr3};
 
+use super::finding::Finding;
 use super::lines::{Picker, Place};
+use super::page::Page;
 
 /// A line is not followed further than this.
 const LINE: usize = 512;
@@ -26,26 +28,51 @@ enum Element {
     Skipped,
 }
 
-/// The line of a page that says the most.
-pub(super) fn summary(text: &str) -> Option<String> {
+/// Gives the lines of a page to a reader, until it has enough.
+pub(super) fn read(text: &str, sink: impl FnMut(Place, &str) -> bool) {
     let mut reader = Reader {
-        picker: Picker::default(),
+        sink,
         line: String::with_capacity(LINE),
         place: Place::Body,
     };
     let mut rest = text;
-    while !rest.is_empty() && !reader.settled_with(&mut rest) {}
+    while !rest.is_empty() {
+        if reader.settled_with(&mut rest) {
+            return;
+        }
+    }
     reader.end_line();
-    reader.picker.pick()
 }
 
-struct Reader {
-    picker: Picker,
+/// The lines of a part of a page.
+pub(super) fn flat(fragment: &str) -> String {
+    joined(fragment, "\n")
+}
+
+/// A part of a page as one line.
+pub(super) fn inline(fragment: &str) -> String {
+    joined(fragment, " ")
+}
+
+fn joined(fragment: &str, between: &str) -> String {
+    let mut text = String::with_capacity(fragment.len());
+    read(fragment, |_, line| {
+        if !text.is_empty() {
+            text.push_str(between);
+        }
+        text.push_str(line.trim_end());
+        false
+    });
+    text
+}
+
+struct Reader<S> {
+    sink: S,
     line: String,
     place: Place,
 }
 
-impl Reader {
+impl<S: FnMut(Place, &str) -> bool> Reader<S> {
     /// Reads up to the end of the next tag; true when no more need be read.
     fn settled_with(&mut self, rest: &mut &str) -> bool {
         let at = memchr(b'<', rest.as_bytes()).unwrap_or(rest.len());
@@ -150,7 +177,7 @@ impl Reader {
     }
 
     fn end_line(&mut self) -> bool {
-        let settled = !self.line.is_empty() && self.picker.offer(self.place, &self.line);
+        let settled = !self.line.is_empty() && (self.sink)(self.place, &self.line);
         self.line.clear();
         settled
     }
@@ -243,4 +270,13 @@ fn letter_of(entity: &str) -> Option<char> {
         None => code.parse(),
     };
     char::from_u32(value.ok()?)
+}
+
+/// What a page says that nothing is known of.
+pub(super) fn general(page: &Page<'_>) -> Option<Finding> {
+    let mut picker = Picker::default();
+    for part in page.parts() {
+        read(part, |place, line| picker.offer(place, line));
+    }
+    picker.pick()
 }

@@ -1,152 +1,128 @@
-//! The summary: a failure in one line that a person recognises, `RuntimeError: boom`.
+//! A failure in words: the summary, one line that a person recognises, and the fingerprint, equal for equal failures.
 //!
-//! In go the cause, the error of a failure of our own, and the original body, redacted; out comes one line of at most 200 characters
-//! without control characters. Never shown to a visitor. This is the general rule: it looks for a line that names an exception, then for
-//! a title, a heading, the first words. It looks at the first 64 KiB, once.
+//! In go the cause, the route, the error of a failure of our own, and the original body, redacted; out comes a [`Description`]. Never
+//! shown to a visitor. A page that a framework is known by is read by its structure, a trace by the writing of its language; anything else
+//! by a general rule: the line that names an exception, else the title, a heading, the first words. The first 64 KiB are looked at and the
+//! last 16 of a longer body, each a few times at most.
 
+mod dotnet;
+mod finding;
+mod frames;
+mod go;
+mod java;
 mod json;
+mod line;
 mod lines;
 mod markup;
+mod page;
+mod perl;
+mod php;
+mod python;
+mod ruby;
+mod soap;
+mod text;
 
-use std::borrow::Cow;
+use self::finding::Finding;
+use self::line::one_line;
+use self::page::{Kind, Page};
+use super::{Cause, Fingerprint};
 
-use self::lines::{Picker, Place};
-use super::Cause;
+/// How much of what is told counts for the fingerprint: more than is shown, so that no number moves the end.
+const COUNTED: usize = 1000;
 
-/// How much of a body is looked at.
-const LOOKED_AT: usize = 64 * 1024;
-/// How many characters a summary has at most.
-const LENGTH: usize = 200;
+/// What a failure is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// One line of at most 200 characters without control characters.
+    pub summary: String,
+    /// Of the summary and the innermost frames, without what differs from one occurrence to the next.
+    pub fingerprint: Fingerprint,
+}
 
-/// A failure in one line.
+/// What a failure is called: by its error where it is one of our own, else by its body as far as that was kept, decoded and redacted.
 #[must_use]
-pub fn summary(
+pub fn describe(
     cause: Cause,
+    route: &str,
     content_type: Option<&str>,
     body: &[u8],
     error: Option<&str>,
-) -> String {
+) -> Description {
     let found = match error {
-        Some(error) => error.to_owned(),
-        None => of_body(content_type.unwrap_or_default(), body).unwrap_or_default(),
+        Some(error) => Some(Finding::words(error)),
+        None => of_body(content_type.unwrap_or_default(), body),
     };
-    let line = one_line(&found);
-    if line.is_empty() {
-        return cause.sentence().to_owned();
+    let found = found.unwrap_or_default();
+    let mut words = one_line(&found.headline, COUNTED);
+    if words.is_empty() {
+        cause.sentence().clone_into(&mut words);
     }
-    line
-}
-
-/// What a body is read as.
-enum Kind {
-    Json,
-    Markup,
-    Text,
-    /// Nothing that a person could read.
-    Binary,
-}
-
-fn of_body(content_type: &str, body: &[u8]) -> Option<String> {
-    let text = beginning(body);
-    match kind(content_type, &text) {
-        Kind::Json => json::summary(&text).or_else(|| plain(&text)),
-        Kind::Markup => markup::summary(&text),
-        Kind::Text => plain(&text),
-        Kind::Binary if content_type.is_empty() => Some(format!("{} bytes", body.len())),
-        Kind::Binary => Some(format!("{content_type}, {} bytes", body.len())),
+    Description {
+        fingerprint: Fingerprint::of(cause, route, &words, found.frames.telling()),
+        summary: one_line(&words, line::LENGTH),
     }
 }
 
-/// What the body looks like goes before what its type claims: many apps send all their errors as `text/html`.
-fn kind(content_type: &str, text: &str) -> Kind {
-    let claims = |name: &str| {
-        let mut places = content_type.as_bytes().windows(name.len());
-        places.any(|place| place.eq_ignore_ascii_case(name.as_bytes()))
-    };
-    let start = text.trim_start_matches('\u{feff}').trim_start();
-    if start.starts_with(['{', '[']) {
-        Kind::Json
-    } else if claims("html") || claims("xml") || start.starts_with("<!") || start.starts_with("<?")
-    {
-        Kind::Markup
-    } else if text.chars().take(512).any(|letter| letter == '\0') {
-        Kind::Binary
-    } else {
-        Kind::Text
-    }
-}
+/// Reads a page if it is of the kind that it knows.
+type Detector = fn(&Page<'_>) -> Option<Finding>;
 
-fn plain(text: &str) -> Option<String> {
-    let mut picker = Picker::default();
-    for line in text.lines() {
-        if picker.offer(Place::Body, line) {
-            break;
+/// In the order of what they know: a whole page before a part of one.
+const MARKUP: [Detector; 15] = [
+    python::django,
+    ruby::rails,
+    php::symfony,
+    java::tomcat,
+    java::jetty,
+    dotnet::core,
+    dotnet::yellow,
+    python::starlette,
+    python::traceback,
+    python::werkzeug,
+    php::fatal,
+    php::xdebug,
+    php::dumped,
+    php::wordpress,
+    soap::fault,
+];
+
+const TEXT: [Detector; 3] = [python::django_text, python::traceback, go::panic];
+
+fn of_body(content_type: &str, body: &[u8]) -> Option<Finding> {
+    let page = Page::of(content_type, body);
+    match page.kind {
+        Kind::Json => json::read(&page.text).or_else(|| text::general(&page)),
+        Kind::Markup => first(&MARKUP, &page)
+            .or_else(|| php::comment(&page))
+            .or_else(|| markup::general(&page)),
+        Kind::Text => first(&TEXT, &page).or_else(|| text::general(&page)),
+        Kind::Binary if content_type.is_empty() => {
+            Some(Finding::words(format!("{} bytes", body.len())))
         }
-    }
-    picker.pick()
-}
-
-/// The beginning of a body as text; a character that the limit cuts in two is left out.
-fn beginning(body: &[u8]) -> Cow<'_, str> {
-    let looked_at = body.get(..LOOKED_AT).unwrap_or(body);
-    match std::str::from_utf8(looked_at) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(error) if error.error_len().is_none() => {
-            String::from_utf8_lossy(looked_at.get(..error.valid_up_to()).unwrap_or_default())
-        }
-        Err(_) => String::from_utf8_lossy(looked_at),
+        Kind::Binary => Some(Finding::words(format!(
+            "{content_type}, {} bytes",
+            body.len()
+        ))),
     }
 }
 
-/// One line of bounded length: white space runs together, and what is not to be seen is left out.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len().min(LENGTH + 8));
-    let mut count = 0;
-    let mut gap = false;
-    for letter in text.chars() {
-        if letter.is_whitespace() {
-            gap = count > 0;
-        } else if !unseen(letter) {
-            if count + usize::from(gap) >= LENGTH {
-                return cut(&line);
-            }
-            if std::mem::take(&mut gap) {
-                line.push(' ');
-                count += 1;
-            }
-            line.push(letter);
-            count += 1;
-        }
-    }
-    line
-}
-
-/// The line with its last character given to an ellipsis.
-fn cut(line: &str) -> String {
-    let end = line
-        .char_indices()
-        .nth(LENGTH - 1)
-        .map_or(line.len(), |(at, _)| at);
-    format!("{}…", line.get(..end).unwrap_or(line).trim_end())
-}
-
-/// Controls, and characters that reorder or hide what stands around them.
-fn unseen(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffd}')
+fn first(detectors: &[Detector], page: &Page<'_>) -> Option<Finding> {
+    let mut found = detectors.iter().filter_map(|detector| detector(page));
+    found.find(|found| !found.headline.trim().is_empty())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::line::LENGTH;
+    use super::page::LOOKED_AT;
     use super::*;
 
     fn of(content_type: &str, body: &str) -> String {
-        summary(
-            Cause::UpstreamStatus,
-            Some(content_type),
-            body.as_bytes(),
-            None,
-        )
+        let content_type = Some(content_type);
+        summary(Cause::UpstreamStatus, content_type, body.as_bytes(), None)
+    }
+
+    fn summary(cause: Cause, kind: Option<&str>, body: &[u8], error: Option<&str>) -> String {
+        describe(cause, "shop", kind, body, error).summary
     }
 
     #[test]
@@ -158,7 +134,7 @@ mod tests {
             ),
             (
                 "<br />\n<b>Fatal error</b>:  Uncaught PDOException: no such host in /srv/x.php:3\nStack trace:\n#0 {main}",
-                "Fatal error: Uncaught PDOException: no such host in /srv/x.php:3",
+                "PDOException: no such host",
             ),
             (
                 "<title>HTTP Status 500 – Internal Server Error</title><h1>HTTP Status 500</h1><p><b>Message</b> x</p>\

@@ -1,0 +1,72 @@
+//! Ruby: exceptions as the interpreter prints them, Rails' debug page.
+
+use super::finding::Finding;
+use super::frames::{Frame, Frames};
+use super::markup;
+use super::page::{self, Page};
+
+/// So far behind its heading a page shows the line of code that failed.
+const SOURCE: usize = 16 * 1024;
+
+/// What the interpreter prints of an exception nobody caught: ``app.rb:7:in `boom': no jar (RuntimeError)``.
+pub(super) fn uncaught(line: &str) -> Option<String> {
+    let (_, call) = line.split_once(":in ")?;
+    let (_, told) = call.split_once("': ")?;
+    let (message, class) = told.strip_suffix(')')?.rsplit_once(" (")?;
+    let is_class =
+        class.starts_with(|letter: char| letter.is_ascii_uppercase()) && !class.contains(' ');
+    is_class.then(|| format!("{class}: {message}"))
+}
+
+/// Rails' debug page: a heading with the exception and the action, then the message, which each version writes otherwise. The trace stands
+/// far below, but the line of code that failed does not.
+pub(super) fn rails(page: &Page<'_>) -> Option<Finding> {
+    if !page.head().contains("Action Controller: Exception caught") {
+        return None;
+    }
+    let header = markup::inline(page.between("<h1>", "</h1>")?);
+    let (class, action) = header.split_once(" in ").unwrap_or((&header, ""));
+    let rest = page.after("</h1>")?;
+    let mut frames = Frames::default();
+    frames.push_caller(Frame {
+        file: "",
+        function: action.trim(),
+    });
+    if let Some(source) = page::between(
+        page::head(rest, SOURCE),
+        "<div class=\"line active\">",
+        "</div>",
+    ) {
+        frames.push_caller(Frame {
+            file: "",
+            function: &markup::inline(source),
+        });
+    }
+    let message = rails_message(rest);
+    let class = if message.is_empty() { &header } else { class };
+    Some(Finding::exception(class, &message, frames))
+}
+
+/// The message stands in one of these places, whichever comes first.
+fn rails_message(rest: &str) -> String {
+    let places = [
+        ("<div class=\"message\">", "</div>"),
+        ("<h2 class=\"exception-message\"", "</h2>"),
+        ("<h2", "</h2>"),
+        ("<pre><code>", "</code></pre>"),
+    ];
+    let found = places
+        .iter()
+        .filter_map(|(start, end)| Some((rest.find(start)?, *start, *end)))
+        .min_by_key(|(at, ..)| *at);
+    let message = found.and_then(|(at, start, end)| {
+        let inside = rest.get(at + start.len()..)?;
+        let inside = if start.ends_with('>') {
+            inside
+        } else {
+            inside.split_once('>')?.1
+        };
+        inside.split_once(end)
+    });
+    markup::inline(message.map_or("", |(message, _)| message))
+}

@@ -68,6 +68,9 @@ impl Fnv {
     }
 }
 
+/// So many characters count. The cut comes last, so that a longer number does not move it.
+const COUNTED: usize = 200;
+
 /// Words behind which the code's own names stand in quotes: they tell one failure from another, other values do not.
 const NAMING: [&str; 19] = [
     "argument",
@@ -95,6 +98,8 @@ const NAMING: [&str; 19] = [
 fn normalised(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     push_words(&mut out, words);
+    let end = out.char_indices().nth(COUNTED);
+    out.truncate(end.map_or(out.len(), |(at, _)| at));
     out
 }
 

@@ -16,6 +16,7 @@ pub struct Entry {
     pub name: String,
     pub kind: Kind,
     pub status: u16,
+    pub content_type: Option<String>,
     pub framing: Framing,
     pub complete: bool,
     pub connection_end: String,

@@ -1,7 +1,7 @@
 //! .NET: ASP.NET's yellow page and the developer page of ASP.NET Core.
 
 use super::finding::Finding;
-use super::frames::{self, Frame, Frames};
+use super::frames::{Frame, Frames};
 use super::markup;
 use super::page::{self, Page};
 
@@ -16,10 +16,7 @@ pub(super) fn core(page: &Page<'_>) -> Option<Finding> {
     let told = markup::flat(page.between("class=\"titleerror\">", "</div>")?);
     let raw = page.between("class=\"rawExceptionStackTrace\">", "</pre>");
     let raw = markup::flat(page::head(raw.unwrap_or_default(), TRACE));
-    let mut frames = Frames::default();
-    for frame in raw.lines().filter_map(frames::parse) {
-        frames.push_caller(frame);
-    }
+    let frames = Frames::of(&raw);
     Some(Finding::told(told.trim().lines().next()?, frames))
 }
 

@@ -10,7 +10,7 @@ const KEPT: usize = 64;
 /// How many frames tell a failure from another.
 const TELLING: usize = 5;
 /// A name is not followed further than this.
-const NAME: usize = 120;
+const NAME: usize = 512;
 
 /// What the paths of code have in them that the app's authors have not written.
 const FOREIGN_PATHS: [&str; 28] = [
@@ -135,6 +135,15 @@ struct Kept {
 }
 
 impl Frames {
+    /// The frames of a trace whose lines go from the innermost outwards.
+    pub(super) fn of(trace: &str) -> Self {
+        let mut frames = Self::default();
+        for frame in trace.lines().filter_map(parse) {
+            frames.push_caller(frame);
+        }
+        frames
+    }
+
     /// Adds the frame that called those before it.
     pub(super) fn push_caller(&mut self, frame: Frame<'_>) {
         if self.kept.len() < KEPT && !frame.is_empty() {

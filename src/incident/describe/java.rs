@@ -5,6 +5,9 @@ use super::frames::{self, Frames};
 use super::markup;
 use super::page::{self, Page};
 
+/// A message is not followed further than this.
+const MESSAGE: usize = 1024;
+
 /// Tomcat's report: the root cause says what happened, the exception above it what became of that.
 pub(super) fn tomcat(page: &Page<'_>) -> Option<Finding> {
     if !page.head().contains("<b>Type</b> ") {
@@ -35,28 +38,37 @@ pub(super) fn jetty(page: &Page<'_>) -> Option<Finding> {
         })
 }
 
-/// An exception with its trace. The message may have several lines, which end in an excerpt or in a frame.
+/// An exception with its trace, or what it was caused by. The message may have several lines, which end in an excerpt or in a frame.
 fn trace(pre: &str) -> Option<Finding> {
     let text = markup::flat(pre);
     let root = page::after_last(&text, "\nCaused by: ").unwrap_or(&text);
     let mut lines = root.lines().map(str::trim);
-    let mut headline = lines.next()?.to_owned();
-    let mut frames = Frames::default();
-    for line in lines {
-        if let Some(frame) = frames::parse(line) {
-            frames.push_caller(frame);
-        } else if frames.is_empty() && is_message(line) && headline.len() < 1024 {
-            headline.push(' ');
-            headline.push_str(line);
-        }
+    let first = lines.next()?.to_owned();
+    let message = lines.take_while(|line| frames::parse(line).is_none() && !is_end(line));
+    let headline = message.filter(|line| !is_excerpt(line)).fold(first, joined);
+    let mut frames = Frames::of(root);
+    if frames.is_empty() {
+        frames = Frames::of(&text);
     }
     Some(Finding { headline, frames })
 }
 
-/// Jasper shows the page's source, `7: <p>`, and announces the trace.
-fn is_message(line: &str) -> bool {
-    let excerpt = line.split_once(':').is_some_and(|(number, _)| {
+fn joined(mut message: String, line: &str) -> String {
+    if message.len() < MESSAGE {
+        message.push(' ');
+        message.push_str(line);
+    }
+    message
+}
+
+/// Jasper announces the trace, and one that goes on as an outer one did is cut short: `... 28 more`.
+fn is_end(line: &str) -> bool {
+    line == "Stacktrace:" || line.starts_with("... ")
+}
+
+/// Jasper shows the page's source, `7: <p>`.
+fn is_excerpt(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(number, _)| {
         !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    !excerpt && line != "Stacktrace:"
+    })
 }

@@ -35,6 +35,8 @@ pub(super) struct Picker {
     heading: Option<String>,
     first: Option<String>,
     frames: Frames,
+    /// Whether the frames so far are those of what the exception became, not its own.
+    caused: bool,
     /// How many lines have come since the last that said something.
     idle: usize,
 }
@@ -90,6 +92,9 @@ impl Picker {
         {
             self.named = Some((Rank::NameAndMessage, told));
         }
+        if std::mem::take(&mut self.caused) {
+            self.frames = Frames::default();
+        }
         self.frames.push_caller(frame);
         self.idle = 0;
     }
@@ -101,7 +106,7 @@ impl Picker {
         if let Some(cause) = line.strip_prefix("Caused by: ")
             && rank(cause).is_some()
         {
-            self.frames = Frames::default();
+            self.caused = true;
             self.name(Rank::NameAndMessage, cause);
             return;
         }

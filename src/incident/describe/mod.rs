@@ -85,7 +85,12 @@ const MARKUP: [Detector; 15] = [
     soap::fault,
 ];
 
-const TEXT: [Detector; 3] = [python::django_text, python::traceback, go::panic];
+const TEXT: [Detector; 4] = [
+    python::django_text,
+    python::traceback,
+    go::panic,
+    ruby::puma,
+];
 
 fn of_body(content_type: &str, body: &[u8]) -> Option<Finding> {
     let page = Page::of(content_type, body);

@@ -90,10 +90,11 @@ fn xdebug_frames(table: &str) -> Frames {
     let mut before = rows.next().unwrap_or_default();
     for row in rows {
         let call = before.rsplit('>').next().unwrap_or_default();
-        frames.push_called(Frame {
-            file: row.split('\'').next().unwrap_or_default(),
-            function: call.split('(').next().unwrap_or_default(),
-        });
+        let function = call.split('(').next().unwrap_or_default();
+        if function != "{main}" {
+            let file = row.split('\'').next().unwrap_or_default();
+            frames.push_called(Frame { file, function });
+        }
         before = row;
     }
     frames
@@ -154,7 +155,8 @@ pub(super) fn wordpress(page: &Page<'_>) -> Option<Finding> {
     let head = page.head();
     let Some(error) = page::after(head, "class=\"wpdberror\">") else {
         let told = page::between(head, "class=\"wp-die-message\">", "</div>")?;
-        return Some(Finding::words(markup::flat(told).lines().next()?));
+        let heading = page::after(told, "<h1>").unwrap_or(told);
+        return Some(Finding::words(markup::flat(heading).lines().next()?));
     };
     let (told, rest) = error.split_once("<br")?;
     let query = page::between(rest, "<code>", "</code>").map_or(String::new(), markup::inline);

@@ -18,6 +18,15 @@ pub(super) fn uncaught(line: &str) -> Option<String> {
     is_class.then(|| format!("{class}: {message}"))
 }
 
+/// Puma, when nothing above it has caught an exception.
+pub(super) fn puma(page: &Page<'_>) -> Option<Finding> {
+    let told = page.text.strip_prefix("Puma caught this error: ")?;
+    let (told, trace) = told.split_once('\n').unwrap_or((told, ""));
+    let (message, class) = told.trim_end().strip_suffix(')')?.rsplit_once(" (")?;
+    let frames = Frames::of(trace);
+    Some(Finding::exception(class, message, frames))
+}
+
 /// Rails' debug page: a heading with the exception and the action, then the message, which each version writes otherwise. The trace stands
 /// far below, but the line of code that failed does not.
 pub(super) fn rails(page: &Page<'_>) -> Option<Finding> {

@@ -10,7 +10,7 @@ const TRACE: usize = 16 * 1024;
 
 /// The developer page of ASP.NET Core.
 pub(super) fn core(page: &Page<'_>) -> Option<Finding> {
-    if !page.head().contains("titleerror") {
+    if !page.begins_with("titleerror") {
         return None;
     }
     let told = markup::flat(page.between("class=\"titleerror\">", "</div>")?);

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 
 /// How many frames are kept of a trace.
-const KEPT: usize = 64;
+const KEPT: usize = 32;
 /// How many frames tell a failure from another.
 const TELLING: usize = 5;
 /// A name is not followed further than this.
@@ -146,7 +146,7 @@ impl Frames {
 
     /// Adds the frame that called those before it.
     pub(super) fn push_caller(&mut self, frame: Frame<'_>) {
-        if self.kept.len() < KEPT && !frame.is_empty() {
+        if !self.is_full() && !frame.is_empty() {
             let frame = Kept::of(frame);
             if self.kept.back() != Some(&frame) {
                 self.kept.push_back(frame);
@@ -168,6 +168,11 @@ impl Frames {
 
     pub(super) fn is_empty(&self) -> bool {
         self.kept.is_empty()
+    }
+
+    /// Whether the frames of more callers would be left out.
+    pub(super) fn is_full(&self) -> bool {
+        self.kept.len() >= KEPT
     }
 
     /// The frames that tell the failure from others: the app's, or the innermost where none is.

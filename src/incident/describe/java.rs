@@ -10,7 +10,7 @@ const MESSAGE: usize = 1024;
 
 /// Tomcat's report: the root cause says what happened, the exception above it what became of that.
 pub(super) fn tomcat(page: &Page<'_>) -> Option<Finding> {
-    if !page.head().contains("<b>Type</b> ") {
+    if !page.begins_with("<b>Type</b> ") {
         return None;
     }
     let trace = page::after_last(&page.text, "<b>Root Cause</b></p><pre>")
@@ -25,7 +25,7 @@ pub(super) fn tomcat(page: &Page<'_>) -> Option<Finding> {
 
 /// Jetty's page.
 pub(super) fn jetty(page: &Page<'_>) -> Option<Finding> {
-    if !page.head().contains("<h2>HTTP ERROR ") {
+    if !page.begins_with("<h2>HTTP ERROR ") {
         return None;
     }
     let pre = page::after_last(&page.text, "<h3>Caused by:</h3><pre>");

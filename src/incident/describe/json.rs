@@ -1,5 +1,7 @@
 //! What a JSON error says, read without building a tree, so that a document that was cut off is read as far as it goes.
 
+use memchr::memchr2;
+
 use super::finding::Finding;
 use super::frames::{self, Frame, Frames};
 use super::lines::{self, Rank};
@@ -77,6 +79,9 @@ impl Document {
             keep(&CLASSES, &mut self.classes, pair);
         }
         let is = |known: &str| pair.key.eq_ignore_ascii_case(known);
+        if self.frames.is_full() {
+            return;
+        }
         if TRACES.iter().any(|known| is(known)) {
             self.take_trace(&pair.text());
         } else if is("file") {
@@ -258,8 +263,12 @@ impl<'a> Tokens<'a> {
         let start = self.at;
         let bytes = self.text.as_bytes();
         let mut end = start + 1;
-        while bytes.get(end)? != &b'"' {
-            end += if bytes.get(end) == Some(&b'\\') { 2 } else { 1 };
+        loop {
+            end += memchr2(b'"', b'\\', bytes.get(end..)?)?;
+            if bytes.get(end) == Some(&b'"') {
+                break;
+            }
+            end += 2;
         }
         self.text.get(start..=end)
     }

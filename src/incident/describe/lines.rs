@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::frames::{self, Frame, Frames};
-use super::{perl, ruby};
+use super::{page, perl, ruby};
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +37,23 @@ pub(super) struct Picker {
     frames: Frames,
     /// Whether the frames so far are those of what the exception became, not its own.
     caused: bool,
+    /// What the text has nowhere need not be looked for in each line.
+    signs: Signs,
     /// How many lines have come since the last that said something.
     idle: usize,
 }
 
+/// What tells lines of some languages apart, as far as a text has it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signs {
+    /// ``app.rb:7:in `boom'``
+    ruby: bool,
+    /// `at shop.pl line 7`
+    perl: bool,
+}
+
+/// A line is not kept further than this.
+const LINE: usize = 1024;
 /// So many lines without a frame end a trace.
 const BEHIND_TRACE: usize = 8;
 /// So many lines after an exception's name no trace follows.
@@ -71,18 +84,39 @@ const EMPTY_TITLES: [&str; 8] = [
 ];
 
 impl Picker {
+    /// A picker of the lines of a text.
+    pub(super) fn of(text: &str) -> Self {
+        Self {
+            signs: Signs {
+                ruby: page::has(text, ":in "),
+                perl: page::has(text, " line "),
+            },
+            ..Self::default()
+        }
+    }
+
     /// Shows the next line; true when no later one can say more.
     pub(super) fn offer(&mut self, place: Place, line: &str) -> bool {
-        let line = line.trim();
+        let line = page::head(line.trim(), LINE);
         if line.is_empty() {
             return false;
         }
-        if let Some(frame) = frames::parse(line) {
+        if self.may_be_frame(line)
+            && let Some(frame) = frames::parse(line)
+        {
             self.frame(frame, line);
         } else {
             self.words(place, line);
         }
         self.is_done()
+    }
+
+    /// A cheap look before a closer one.
+    fn may_be_frame(&self, line: &str) -> bool {
+        matches!(
+            line.as_bytes(),
+            [b'a' | b'f' | b'F' | b'#' | b'(', ..] | [.., b')']
+        ) || self.signs.ruby
     }
 
     /// Takes a frame; Ruby writes the message behind the first.
@@ -110,7 +144,7 @@ impl Picker {
             self.name(Rank::NameAndMessage, cause);
             return;
         }
-        match rank(line) {
+        match rank_of(line, self.signs.perl) {
             Some(rank) if self.best() < Some(rank) => self.name(rank, line),
             _ => self.keep_apart(place, line),
         }
@@ -197,6 +231,10 @@ fn is_label(line: &str) -> bool {
 
 /// How well a line names a failure, if it does at all.
 pub(super) fn rank(line: &str) -> Option<Rank> {
+    rank_of(line, true)
+}
+
+fn rank_of(line: &str, may_be_perl: bool) -> Option<Rank> {
     let line = without_openings(line);
     let (name, after) = leading_name(line);
     match name {
@@ -204,17 +242,20 @@ pub(super) fn rank(line: &str) -> Option<Rank> {
         "thread" if after.starts_with(" '") => Some(Rank::NameAndPlace),
         // Prose: a word, and another one behind it.
         _ if after.starts_with(' ') && !tells_place(after.trim_start()) => {
-            perl::place(line).map(|_| Rank::NameAndMessage)
+            ends_in_place(line, may_be_perl)
         }
         "SQLSTATE" if after.starts_with('[') => Some(Rank::NameAndMessage),
         "ORA" if after.starts_with('-') => Some(Rank::NameAndMessage),
         "panic" if after.starts_with(": ") => Some(Rank::NameAndMessage),
         "http" if after.starts_with(": panic ") => Some(Rank::NameAndMessage),
         "Warning" | "Notice" if after.starts_with(": ") => Some(Rank::Warning),
-        name => {
-            rank_of_name(name, after).or_else(|| perl::place(line).map(|_| Rank::NameAndMessage))
-        }
+        name => rank_of_name(name, after).or_else(|| ends_in_place(line, may_be_perl)),
     }
+}
+
+fn ends_in_place(line: &str, may_be_perl: bool) -> Option<Rank> {
+    let place = may_be_perl.then(|| perl::place(line)).flatten();
+    place.map(|_| Rank::NameAndMessage)
 }
 
 /// The line without the words that stand before an exception's name, `PHP Uncaught` and the like.

@@ -1,19 +1,48 @@
 //! The lines of an HTML or XML page, as far as a description needs them: no tree, one pass, nothing kept but the line under way.
 
-use memchr::{memchr, memchr2, memchr3};
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+use memchr::{memchr, memchr2, memchr3, memrchr2};
 
 use super::finding::Finding;
 use super::lines::{Picker, Place};
-use super::page::Page;
+use super::page::{self, Page};
 
 /// A line is not followed further than this.
 const LINE: usize = 512;
 
-/// Elements that do not end a line.
-const INLINE: [&str; 22] = [
-    "a", "abbr", "b", "cite", "code", "em", "font", "i", "kbd", "label", "mark", "q", "s", "samp",
-    "small", "span", "strong", "sub", "sup", "tt", "u", "var",
-];
+/// So much of a page is read from its beginning.
+const NEAR: usize = 12 * 1024;
+/// So many places are read behind it,
+const WINDOWS: usize = 6;
+/// so much of each,
+const WINDOW: usize = 2 * 1024;
+/// from the beginning of a line so far before the sign.
+const BEFORE: usize = 256;
+
+/// What stands where a failure is told.
+static SIGNS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let signs = [
+        "Error: ",
+        "Exception: ",
+        "Fault: ",
+        "Failure: ",
+        "NotFound: ",
+        "DoesNotExist: ",
+        "Caused by: ",
+        "Error at ",
+        "Exception in ",
+        "atal error",
+        "arse error",
+        "panic: ",
+        "SQLSTATE[",
+    ];
+    AhoCorasick::new(signs).ok()
+});
+
+/// The longest name of an element that is known.
+const LONGEST: usize = 8;
 
 /// What an element means for the lines around it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,10 +117,7 @@ impl<S: FnMut(Place, &str) -> bool> Reader<S> {
     /// Reads what begins with `<`.
     fn markup<'a>(&mut self, markup: &'a str) -> (bool, &'a str) {
         if let Some(comment) = markup.strip_prefix("<!--") {
-            return (
-                false,
-                comment.split_once("-->").map_or("", |(_, after)| after),
-            );
+            return (false, page::after(comment, "-->").unwrap_or_default());
         }
         match markup.as_bytes() {
             [b'<', b'/' | b'!' | b'?' | b'a'..=b'z' | b'A'..=b'Z', ..] => {
@@ -190,20 +216,19 @@ fn name_of(tag: &str) -> &str {
 }
 
 fn element(name: &str) -> Element {
-    let bytes = name.as_bytes();
-    let is = |known: &&str| name.eq_ignore_ascii_case(known);
-    // The first letter decides for most: an app's page is made of div, p, li, br, tr, td.
-    match bytes.first().map(u8::to_ascii_lowercase) {
-        Some(b'h') if bytes.len() == 2 && matches!(bytes.get(1), Some(b'1' | b'2')) => {
-            Element::Heading
-        }
-        Some(b't') if is(&"title") => Element::Title,
-        Some(b't') if is(&"template") => Element::Skipped,
-        Some(b's') if ["script", "style", "svg"].iter().any(is) => Element::Skipped,
-        Some(
-            b'a' | b'b' | b'c' | b'e' | b'f' | b'i' | b'k' | b'l' | b'm' | b'q' | b's' | b't'
-            | b'u' | b'v',
-        ) if INLINE.iter().any(is) => Element::Inline,
+    let mut lower = [0; LONGEST];
+    let Some(seat) = lower.get_mut(..name.len()) else {
+        return Element::Block;
+    };
+    seat.copy_from_slice(name.as_bytes());
+    seat.make_ascii_lowercase();
+    match &*seat {
+        b"title" => Element::Title,
+        b"h1" | b"h2" => Element::Heading,
+        b"script" | b"style" | b"svg" | b"template" => Element::Skipped,
+        b"a" | b"abbr" | b"b" | b"cite" | b"code" | b"em" | b"font" | b"i" | b"kbd" | b"label"
+        | b"mark" | b"q" | b"s" | b"samp" | b"small" | b"span" | b"strong" | b"sub" | b"sup"
+        | b"tt" | b"u" | b"var" => Element::Inline,
         _ => Element::Block,
     }
 }
@@ -272,11 +297,29 @@ fn letter_of(entity: &str) -> Option<char> {
     char::from_u32(value.ok()?)
 }
 
-/// What a page says that nothing is known of.
+/// What a page says that nothing is known of: its beginning is read, and of the rest what stands around signs of a failure.
 pub(super) fn general(page: &Page<'_>) -> Option<Finding> {
-    let mut picker = Picker::default();
-    for part in page.parts() {
-        read(part, |place, line| picker.offer(place, line));
+    let [text, tail] = page.parts();
+    let near = page::head(text, NEAR);
+    let mut picker = Picker::of(text);
+    read(near, |place, line| picker.offer(place, line));
+    let far = text.get(near.len()..).unwrap_or_default();
+    for part in windows(far).chain(windows(tail)) {
+        read(part, |_, line| picker.offer(Place::Body, line));
     }
     picker.pick()
+}
+
+/// What stands around the first signs of a failure.
+fn windows(text: &str) -> impl Iterator<Item = &str> {
+    let signs = SIGNS.as_ref().map(|signs| signs.find_iter(text));
+    let mut end = 0;
+    let starts = signs.into_iter().flatten().filter_map(move |sign| {
+        let begun = page::tail(text.get(end..sign.start())?, BEFORE);
+        let line = memrchr2(b'\n', b'>', begun.as_bytes()).map_or(0, |at| at + 1);
+        let start = sign.start() - begun.len() + line;
+        end = start + WINDOW;
+        text.get(start..)
+    });
+    starts.map(|start| page::head(start, WINDOW)).take(WINDOWS)
 }

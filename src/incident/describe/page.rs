@@ -49,6 +49,11 @@ impl Page<'_> {
         head(&self.text, HEAD)
     }
 
+    /// Whether the beginning has a mark in it.
+    pub(super) fn begins_with(&self, mark: &str) -> bool {
+        has(self.head(), mark)
+    }
+
     /// What follows a mark for the first time.
     pub(super) fn after(&self, mark: &str) -> Option<&str> {
         after(&self.text, mark)
@@ -74,6 +79,15 @@ pub(super) fn head(text: &str, length: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
+/// The last bytes of a text, cut between characters.
+pub(super) fn tail(text: &str, length: usize) -> &str {
+    let mut start = text.len().saturating_sub(length);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    text.get(start..).unwrap_or_default()
+}
+
 /// Whether a text has a mark in it.
 pub(super) fn has(text: &str, mark: &str) -> bool {
     memmem::find(text.as_bytes(), mark.as_bytes()).is_some()
@@ -87,8 +101,10 @@ pub(super) fn after<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
 
 /// What follows a mark for the last time.
 pub(super) fn after_last<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
-    let at = memmem::rfind(text.as_bytes(), mark.as_bytes())?;
-    text.get(at + mark.len()..)
+    // Searching forwards is the faster by far, and most pages do not have it.
+    let rest = after(text, mark)?;
+    let last = memmem::rfind(rest.as_bytes(), mark.as_bytes());
+    last.map_or(Some(rest), |at| rest.get(at + mark.len()..))
 }
 
 /// What stands between two marks for the first time; all that follows the first where the other is missing.

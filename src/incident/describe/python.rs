@@ -8,13 +8,15 @@ use super::markup;
 use super::page::{self, Kind, Page};
 
 const TRACEBACK: &str = "Traceback (most recent call last)";
+/// So near to its file a function is named.
+const PLACE: usize = 512;
 /// Marks that end the text of a page in which a traceback stands.
 const ENDS: [&str; 4] = ["</pre", "</textarea", "</code", "-->"];
 
 /// Django's debug page. Where it happened is read from the table at its head: the traceback's place depends on the
 /// length of everything before it.
 pub(super) fn django(page: &Page<'_>) -> Option<Finding> {
-    if !page.head().contains("NONE,NOARCHIVE") {
+    if !page.begins_with("NONE,NOARCHIVE") {
         return None;
     }
     let summary = page.after(" id=\"summary\"")?;
@@ -79,21 +81,28 @@ pub(super) fn django_text(page: &Page<'_>) -> Option<Finding> {
 
 /// The debugger of Flask, when its plain traceback is out of sight: the exception is the title.
 pub(super) fn werkzeug(page: &Page<'_>) -> Option<Finding> {
-    let (before, _) = page.head().split_once(" // Werkzeug Debugger</title>")?;
-    let (_, title) = before.split_once("<title>")?;
+    const MARK: &str = " // Werkzeug Debugger</title>";
+    if !page.begins_with(MARK) {
+        return None;
+    }
+    let title = page.between("<title>", MARK)?;
     Some(Finding::words(markup::inline(title)))
 }
 
 /// Starlette's page.
 pub(super) fn starlette(page: &Page<'_>) -> Option<Finding> {
-    if !page.head().contains("<title>Starlette Debugger</title>") {
+    if !page.begins_with("<title>Starlette Debugger</title>") {
         return None;
     }
     let headline = markup::flat(page.between("<h2>", "</h2>")?);
     let mut frames = Frames::default();
-    for title in page.text.split("class=\"frame-filename\">").skip(1) {
-        let (file, rest) = title.split_once('<').unwrap_or((title, ""));
-        let function = page::between(page::head(rest, 256), "<b>", "</b>").unwrap_or_default();
+    let mut rest = page.after("class=\"frame-filename\">");
+    while let Some(title) = rest
+        && !frames.is_full()
+    {
+        let file = title.split('<').next()?;
+        rest = page::after(title, "class=\"frame-filename\">");
+        let function = page::between(page::head(title, PLACE), "<b>", "</b>").unwrap_or_default();
         frames.push_caller(Frame { file, function });
     }
     Some(Finding::told(&first_line(&headline), frames))

@@ -30,7 +30,7 @@ pub(super) fn puma(page: &Page<'_>) -> Option<Finding> {
 /// Rails' debug page: a heading with the exception and the action, then the message, which each version writes otherwise. The trace stands
 /// far below, but the line of code that failed does not.
 pub(super) fn rails(page: &Page<'_>) -> Option<Finding> {
-    if !page.head().contains("Action Controller: Exception caught") {
+    if !page.begins_with("Action Controller: Exception caught") {
         return None;
     }
     let header = markup::inline(page.between("<h1>", "</h1>")?);

@@ -19,7 +19,8 @@ pub(super) fn general(page: &Page<'_>) -> Option<Finding> {
 }
 
 fn pick(parts: [&str; 2]) -> Option<Finding> {
-    let mut picker = Picker::default();
+    let [text, _] = parts;
+    let mut picker = Picker::of(text);
     let mut lines = parts.into_iter().flat_map(str::lines);
     while let Some(line) = lines.next()
         && !picker.offer(Place::Body, line)

@@ -34,6 +34,8 @@ const CLASSES: [&str; 8] = [
     "error",
 ];
 
+/// So much of a document that has said something is read.
+const ENOUGH: usize = 12 * 1024;
 /// Values deeper than this are details.
 const DEPTH: usize = 4;
 
@@ -56,6 +58,9 @@ pub(super) fn read(text: &str) -> Option<Finding> {
     let mut tokens = Tokens::new(text);
     while let Some(pair) = tokens.next_pair() {
         document.take(&pair);
+        if tokens.at > ENOUGH && document.says_something() {
+            break;
+        }
     }
     document.finding()
 }
@@ -93,6 +98,10 @@ impl Document {
             let file = &file;
             self.frames.push_caller(Frame { file, function });
         }
+    }
+
+    fn says_something(&self) -> bool {
+        self.traced.is_some() || self.messages.iter().any(Option::is_some)
     }
 
     /// A file whose function was not told.

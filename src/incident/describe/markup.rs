@@ -1,45 +1,14 @@
 //! The lines of an HTML or XML page, as far as a description needs them: no tree, one pass, nothing kept but the line under way.
 
-use std::sync::LazyLock;
-
-use aho_corasick::AhoCorasick;
-use memchr::{memchr, memchr2, memchr3, memrchr2};
+use memchr::{memchr, memchr3};
 
 use super::finding::Finding;
 use super::lines::{Picker, Place};
 use super::page::{self, Page};
+use super::parts;
 
 /// A line is not followed further than this.
 const LINE: usize = 512;
-
-/// So much of a page is read from its beginning.
-const NEAR: usize = 12 * 1024;
-/// So many places are read behind it,
-const WINDOWS: usize = 6;
-/// so much of each,
-const WINDOW: usize = 2 * 1024;
-/// from the beginning of a line so far before the sign.
-const BEFORE: usize = 256;
-
-/// What stands where a failure is told.
-static SIGNS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    let signs = [
-        "Error: ",
-        "Exception: ",
-        "Fault: ",
-        "Failure: ",
-        "NotFound: ",
-        "DoesNotExist: ",
-        "Caused by: ",
-        "Error at ",
-        "Exception in ",
-        "atal error",
-        "arse error",
-        "panic: ",
-        "SQLSTATE[",
-    ];
-    AhoCorasick::new(signs).ok()
-});
 
 /// The longest name of an element that is known.
 const LONGEST: usize = 8;
@@ -102,16 +71,27 @@ struct Reader<S> {
 }
 
 impl<S: FnMut(Place, &str) -> bool> Reader<S> {
-    /// Reads up to the end of the next tag; true when no more need be read.
+    /// Reads up to the next tag, line feed or entity, and that; true when no more need be read.
     fn settled_with(&mut self, rest: &mut &str) -> bool {
-        let at = memchr(b'<', rest.as_bytes()).unwrap_or(rest.len());
-        let (text, markup) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        if self.text(text) {
-            return true;
-        }
-        let (settled, after) = self.markup(markup);
+        let at = memchr3(b'<', b'\n', b'&', rest.as_bytes()).unwrap_or(rest.len());
+        let (text, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        self.push(text);
+        let (settled, after) = match special.as_bytes().first() {
+            Some(b'<') => self.markup(special),
+            Some(b'&') => (false, self.entity(special.get(1..).unwrap_or_default())),
+            _ => (self.line_feed(), special.get(1..).unwrap_or_default()),
+        };
         *rest = after;
         settled
+    }
+
+    /// A line feed ends a line, but not in a title or a heading.
+    fn line_feed(&mut self) -> bool {
+        if self.place == Place::Body {
+            return self.end_line();
+        }
+        self.push(" ");
+        false
     }
 
     /// Reads what begins with `<`.
@@ -150,25 +130,6 @@ impl<S: FnMut(Place, &str) -> bool> Reader<S> {
             _ => {}
         }
         (settled, after)
-    }
-
-    /// Adds text. A line feed ends a line, but not in a title or a heading.
-    fn text(&mut self, text: &str) -> bool {
-        let mut rest = text;
-        while let Some(at) = memchr2(b'\n', b'&', rest.as_bytes()) {
-            let (before, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
-            self.push(before);
-            rest = special.get(1..).unwrap_or_default();
-            if special.starts_with('&') {
-                rest = self.entity(rest);
-            } else if self.place != Place::Body {
-                self.push(" ");
-            } else if self.end_line() {
-                return true;
-            }
-        }
-        self.push(rest);
-        false
     }
 
     /// Adds the character that an entity stands for; gives what follows it.
@@ -236,9 +197,12 @@ fn element(name: &str) -> Element {
 /// The inside of the tag that the text begins with, and what follows it. A `>` in quotes ends no tag, unless the quotes never end.
 fn split_tag(markup: &str) -> (&str, &str) {
     let bytes = markup.as_bytes();
-    let mut at = 1;
+    let mut at = end_of_name(bytes);
     let end = loop {
         let rest = bytes.get(at..).unwrap_or_default();
+        if rest.first() == Some(&b'>') {
+            break Some(at);
+        }
         let Some(next) = memchr3(b'>', b'"', b'\'', rest) else {
             break None;
         };
@@ -254,6 +218,13 @@ fn split_tag(markup: &str) -> (&str, &str) {
     let end = end.or_else(|| markup.find('>')).unwrap_or(markup.len());
     let inside = markup.get(1..end).unwrap_or_default();
     (inside, markup.get(end + 1..).unwrap_or_default())
+}
+
+/// Where an element's name ends in the tag that a text begins with: most tags end there too.
+fn end_of_name(markup: &[u8]) -> usize {
+    let name = markup.iter().skip(1);
+    let length = name.take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'/');
+    1 + length.count()
 }
 
 /// What follows the end tag of an element whose content is skipped.
@@ -297,29 +268,11 @@ fn letter_of(entity: &str) -> Option<char> {
     char::from_u32(value.ok()?)
 }
 
-/// What a page says that nothing is known of: its beginning is read, and of the rest what stands around signs of a failure.
+/// What a page says that nothing is known of.
 pub(super) fn general(page: &Page<'_>) -> Option<Finding> {
-    let [text, tail] = page.parts();
-    let near = page::head(text, NEAR);
-    let mut picker = Picker::of(text);
-    read(near, |place, line| picker.offer(place, line));
-    let far = text.get(near.len()..).unwrap_or_default();
-    for part in windows(far).chain(windows(tail)) {
-        read(part, |_, line| picker.offer(Place::Body, line));
+    let mut picker = Picker::of(&page.text);
+    for part in parts::of(page) {
+        read(part, |place, line| picker.offer(place, line));
     }
     picker.pick()
-}
-
-/// What stands around the first signs of a failure.
-fn windows(text: &str) -> impl Iterator<Item = &str> {
-    let signs = SIGNS.as_ref().map(|signs| signs.find_iter(text));
-    let mut end = 0;
-    let starts = signs.into_iter().flatten().filter_map(move |sign| {
-        let begun = page::tail(text.get(end..sign.start())?, BEFORE);
-        let line = memrchr2(b'\n', b'>', begun.as_bytes()).map_or(0, |at| at + 1);
-        let start = sign.start() - begun.len() + line;
-        end = start + WINDOW;
-        text.get(start..)
-    });
-    starts.map(|start| page::head(start, WINDOW)).take(WINDOWS)
 }

@@ -15,6 +15,7 @@ mod line;
 mod lines;
 mod markup;
 mod page;
+mod parts;
 mod perl;
 mod php;
 mod python;

@@ -123,14 +123,20 @@ fn kind(content_type: &str, text: &str) -> Kind {
     let start = text.trim_start_matches('\u{feff}').trim_start();
     if start.starts_with(['{', '[']) {
         Kind::Json
-    } else if claims("html") || claims("xml") || start.starts_with("<!") || start.starts_with("<?")
-    {
+    } else if claims("html") || claims("xml") || is_tag(start) {
         Kind::Markup
     } else if text.chars().take(512).any(|letter| letter == '\0') {
         Kind::Binary
     } else {
         Kind::Text
     }
+}
+
+fn is_tag(text: &str) -> bool {
+    matches!(
+        text.as_bytes(),
+        [b'<', b'!' | b'?' | b'a'..=b'z' | b'A'..=b'Z', ..]
+    )
 }
 
 /// Bytes as text; characters that a limit has cut in two are left out.

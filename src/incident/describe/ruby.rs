@@ -35,17 +35,13 @@ pub(super) fn rails(page: &Page<'_>) -> Option<Finding> {
     }
     let header = markup::inline(page.between("<h1>", "</h1>")?);
     let (class, action) = header.split_once(" in ").unwrap_or((&header, ""));
-    let rest = page.after("</h1>")?;
+    let rest = page::head(page.after("</h1>")?, SOURCE);
     let mut frames = Frames::default();
     frames.push_caller(Frame {
         file: "",
         function: action.trim(),
     });
-    if let Some(source) = page::between(
-        page::head(rest, SOURCE),
-        "<div class=\"line active\">",
-        "</div>",
-    ) {
+    if let Some(source) = page::between(rest, "<div class=\"line active\">", "</div>") {
         frames.push_caller(Frame {
             file: "",
             function: &markup::inline(source),

@@ -3,6 +3,7 @@
 use super::finding::Finding;
 use super::lines::{Picker, Place};
 use super::page::Page;
+use super::parts;
 use super::python;
 
 /// What a trace in any language says.
@@ -10,16 +11,15 @@ pub(super) fn read(trace: &str) -> Option<Finding> {
     let python = trace.split_once("Traceback (most recent call last)");
     python
         .and_then(|(_, trace)| python::exception(trace, false))
-        .or_else(|| pick([trace, ""]))
+        .or_else(|| pick(trace, [trace]))
 }
 
 /// What a body says that is nothing known.
 pub(super) fn general(page: &Page<'_>) -> Option<Finding> {
-    pick(page.parts())
+    pick(&page.text, parts::of(page))
 }
 
-fn pick(parts: [&str; 2]) -> Option<Finding> {
-    let [text, _] = parts;
+fn pick<'p>(text: &str, parts: impl IntoIterator<Item = &'p str>) -> Option<Finding> {
     let mut picker = Picker::of(text);
     let mut lines = parts.into_iter().flat_map(str::lines);
     while let Some(line) = lines.next()

@@ -140,10 +140,11 @@ fn told(
     classes: [Option<String>; CLASSES.len()],
 ) -> Option<String> {
     let message: Option<String> = messages.into_iter().flatten().next();
-    let classes = classes.into_iter().flatten().map(bare);
-    let class = classes
-        .into_iter()
-        .find(|class| lines::rank(class).is_some());
+    if let Some(exception) = classes.iter().flatten().find_map(|class| inspected(class)) {
+        return Some(exception.to_owned());
+    }
+    let mut classes = classes.into_iter().flatten();
+    let class = classes.find(|class| lines::rank(class).is_some());
     match (class, message) {
         (Some(class), Some(message)) if lines::rank(&class) == Some(Rank::Name) => {
             let told = lines::rank(&message) == Some(Rank::NameAndMessage);
@@ -171,11 +172,8 @@ fn keep<const N: usize>(keys: &[&str; N], found: &mut [Option<String>; N], pair:
 }
 
 /// Ruby shows an exception as `#<RuntimeError: boom>`.
-fn bare(class: String) -> String {
-    match class.strip_prefix("#<") {
-        Some(inside) => inside.trim_end_matches('>').to_owned(),
-        None => class,
-    }
+fn inspected(class: &str) -> Option<&str> {
+    class.strip_prefix("#<")?.strip_suffix('>')
 }
 
 /// A text and the key that it stands under, be it in a list.

@@ -34,6 +34,8 @@ pub(super) struct Picker {
     title: Option<String>,
     heading: Option<String>,
     first: Option<String>,
+    /// The first frame's line, for where there is nothing but frames.
+    framed: Option<String>,
     frames: Frames,
     /// Whether the frames so far are those of what the exception became, not its own.
     caused: bool,
@@ -126,6 +128,7 @@ impl Picker {
         {
             self.named = Some((Rank::NameAndMessage, told));
         }
+        self.framed.get_or_insert_with(|| line.to_owned());
         if std::mem::take(&mut self.caused) {
             self.frames = Frames::default();
         }
@@ -193,7 +196,8 @@ impl Picker {
             (Some((_, line)), _) => Some(line),
             (None, title) => title
                 .or_else(|| self.heading.filter(|heading| !is_label(heading)))
-                .or(self.first),
+                .or(self.first)
+                .or(self.framed),
         };
         headline.map(|headline| Finding::told(&headline, self.frames))
     }

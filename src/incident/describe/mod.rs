@@ -234,6 +234,117 @@ mod tests {
     }
 
     #[test]
+    fn pages_are_known_by_their_framework() {
+        for (body, expected) in [
+            (
+                "<!--\nApp\\Oops: no jar in file /srv/routes/web.php on line 17\n\n#0 /srv/index.php(3): f()\n--><html>",
+                "App\\Oops: no jar",
+            ),
+            (
+                "<title>no jar</title><b> Exception Details: </b>System.Net.Sockets.SocketException: no jar<br><br>\
+                 <b>Stack Trace:</b> <pre>\n[SocketException: no jar]\n   Shop.Jar.Open(String a) in c:\\x.cs:12\n</pre>",
+                "System.Net.Sockets.SocketException: no jar",
+            ),
+            (
+                "<!DOCTYPE html><style>.titleerror {}</style><h1>An unhandled exception occurred</h1>\
+                 <div class=\"titleerror\">InvalidOperationException: no jar</div>\
+                 <pre class=\"rawExceptionStackTrace\">x\n   at Shop.Jar.Open() in /src/x.cs:line 12</pre>",
+                "InvalidOperationException: no jar",
+            ),
+            (
+                "<html><body><h1>Whitelabel Error Page</h1><div>There was an unexpected error (type=Internal Server Error, status=500).\
+                 </div><div>no jar</div><div style='white-space:pre-wrap;'>java.lang.IllegalStateException: no jar\n\tat a.B.c(B.java:3)\n",
+                "java.lang.IllegalStateException: no jar",
+            ),
+            (
+                "<?xml version=\"1.0\"?><s:Envelope><s:Body><s:Fault><faultcode>s:Server</faultcode><faultstring xml:lang=\"en\">no \
+                 jar</faultstring></s:Fault></s:Body></s:Envelope>",
+                "Server: no jar",
+            ),
+            (
+                "<title>RuntimeError at /jar</title><h1>RuntimeError at /jar</h1><h2>no jar</h2>",
+                "RuntimeError: no jar",
+            ),
+            (
+                "<title>Error 500 - Internal Server Error</title><pre class=\"error\">no jar at /srv/lib/Shop.pm line 7.</pre>",
+                "no jar",
+            ),
+            (
+                "<title>ValueError: &lt;Jar&gt; // Werkzeug Debugger</title><h1>ValueError</h1>",
+                "ValueError: <Jar>",
+            ),
+            (
+                "<h1>500 Internal Server Error</h1><h2>Traceback:</h2><pre>Traceback (most recent call last):\n  File &#34;a.py&#34;, \
+                 line 3, in jar\n    raise Empty(1)\nshop.Empty: no &lt;jar&gt;\n</pre>",
+                "shop.Empty: no <jar>",
+            ),
+        ] {
+            assert_eq!(of("text/html", body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_trace_in_json_is_read() {
+        for (body, expected) in [
+            (
+                r#"{"status":500,"error":"Internal Server Error","trace":"java.lang.IllegalStateException: no jar\n\tat a.B.c(B.java:3)\n"}"#,
+                "java.lang.IllegalStateException: no jar",
+            ),
+            (
+                r##"{"status":500,"exception":"#<Oops: no jar>","traces":{"Application Trace":[{"id":0,"trace":"app.rb:22:in `jar'"}]}}"##,
+                "Oops: no jar",
+            ),
+            (
+                r#"{"errors":[{"message":"no jar","extensions":{"exception":{"stacktrace":["Error: no jar","at f (/x.js:1:2)"]}}}],"data":null}"#,
+                "no jar",
+            ),
+            (
+                r#"{"message":"no jar","exception":"ErrorException","file":"/srv/x.php","line":7,"trace":[{"file":"/srv/y.php","function":"f"}]}"#,
+                "ErrorException: no jar",
+            ),
+        ] {
+            assert_eq!(of("application/json", body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_place_tells_equal_words_apart() {
+        for (one, other) in [
+            (
+                "panic: no jar\n\ngoroutine 7 [running]:\nmain.open(0x1)\n\t/srv/jar.go:7 +0x1b\n",
+                "panic: no jar\n\ngoroutine 9 [running]:\nmain.close(0x1)\n\t/srv/jar.go:7 +0x1b\n",
+            ),
+            (
+                "Error: no jar\n    at open (/srv/jar.js:7:1)\n",
+                "Error: no jar\n    at close (/srv/jar.js:7:1)\n",
+            ),
+            (
+                "a.B: no jar\n\tat java.util.X.y(X.java:1)\n\tat shop.Jar.open(Jar.java:7)\n",
+                "a.B: no jar\n\tat java.util.X.y(X.java:1)\n\tat shop.Jar.close(Jar.java:7)\n",
+            ),
+            (
+                "a.Outer: lost\n\tat shop.A.a(A.java:1)\nCaused by: a.B: no jar\n\tat shop.Jar.open(Jar.java:7)\n",
+                "a.Outer: lost\n\tat shop.A.a(A.java:1)\nCaused by: a.B: no jar\n\tat shop.Jar.close(Jar.java:7)\n",
+            ),
+            (
+                r#"{"message":"no jar","trace":[{"file":"/srv/y.php","function":"open"}]}"#,
+                r#"{"message":"no jar","trace":[{"file":"/srv/y.php","function":"close"}]}"#,
+            ),
+        ] {
+            let fingerprint = |body: &str| {
+                let told = describe(Cause::UpstreamStatus, "shop", None, body.as_bytes(), None);
+                (told.summary, told.fingerprint)
+            };
+            let moved = one
+                .replace(":7", ":19")
+                .replace("goroutine 7", "goroutine 8");
+            assert_eq!(fingerprint(one), fingerprint(&moved));
+            assert_eq!(fingerprint(one).0, fingerprint(other).0);
+            assert_ne!(fingerprint(one).1, fingerprint(other).1, "{one}");
+        }
+    }
+
+    #[test]
     fn a_failure_of_our_own_tells_its_error() {
         let error = Some("connection refused\n(os error 111)");
         assert_eq!(
@@ -276,6 +387,22 @@ mod tests {
             "PHP ",
             "Uncaught ",
             "a::",
+            "Error: ",
+            "Caused by: a.B: ",
+            "Traceback (most recent call last)",
+            "Traceback (most recent call last):\n  File \"a\", line 1\n",
+            " at a line 1",
+            "at ",
+            "at a (b:1)\n",
+            ":in `",
+            "<h1>",
+            "<b>Fatal error</b>:  ",
+            "xdebug-error( ! )</span>",
+            "</td><td title='",
+            "NONE,NOARCHIVE id=\"summary\"Exception Type:",
+            "[redacted: ",
+            "\ngoroutine ",
+            "<<",
         ] {
             let body = part.repeat(LOOKED_AT / part.len());
             for content_type in ["text/html", "application/json", "text/plain"] {

@@ -10,6 +10,9 @@ use super::page::{self, Page};
 /// So much of what follows an error's name belongs to it.
 const ERROR: usize = 8 * 1024;
 
+/// An error's name is not longer than this.
+const LABEL: usize = 32;
+
 /// A message that ends in its place, `no jar in /app/shop.php:7` or `in /app/shop.php on line 7`: both.
 pub(super) fn place(line: &str) -> Option<(&str, &str)> {
     let rest = line.trim_end_matches(|letter: char| letter.is_ascii_digit());
@@ -31,10 +34,7 @@ pub(super) fn fatal(page: &Page<'_>) -> Option<Finding> {
         let marks = memmem::find_iter(part.as_bytes(), b"</b>:  ");
         marks.take(64).find_map(|at| {
             let (before, rest) = part.split_at_checked(at)?;
-            let label = before
-                .get(before.len().saturating_sub(32)..)
-                .unwrap_or(before);
-            let (_, label) = label.rsplit_once("<b>")?;
+            let (_, label) = page::tail(before, LABEL).rsplit_once("<b>")?;
             let ends = ["Fatal error", "Parse error", "Recoverable fatal error"].contains(&label);
             ends.then(|| error(label, rest.get("</b>:".len()..).unwrap_or_default()))
         })

@@ -89,6 +89,11 @@ impl<'a> Frame<'a> {
         Self { file, function: "" }
     }
 
+    /// The frame of a function, or of what is to be told of a place, whose file is not told.
+    pub(super) fn of_function(function: &'a str) -> Self {
+        Self { file: "", function }
+    }
+
     fn is_empty(&self) -> bool {
         self.file.is_empty() && self.function.is_empty()
     }

@@ -270,6 +270,14 @@ mod tests {
                 "no jar",
             ),
             (
+                "<h1>Cart</h1><pre>RuntimeException Object\n(\n    [message:protected] => no jar\n    [file:protected] => /x.php\n",
+                "RuntimeException: no jar",
+            ),
+            (
+                "<h1>Cart</h1><pre>object(RuntimeException)#3 (7) {\n  [\"message\":protected]=>\n  string(6) \"no jar\"\n",
+                "RuntimeException: no jar",
+            ),
+            (
                 "<title>ValueError: &lt;Jar&gt; // Werkzeug Debugger</title><h1>ValueError</h1>",
                 "ValueError: <Jar>",
             ),

@@ -10,6 +10,8 @@ use super::page::{self, Page};
 /// So much of what follows an error's name belongs to it.
 const ERROR: usize = 8 * 1024;
 
+/// So much of a dump stands before its message.
+const DUMP: usize = 256;
 /// An error's name is not longer than this.
 const LABEL: usize = 32;
 
@@ -133,20 +135,21 @@ pub(super) fn comment(page: &Page<'_>) -> Option<Finding> {
 
 /// An exception that was printed for want of anything better: `print_r` and `var_dump` show what is in it.
 pub(super) fn dumped(page: &Page<'_>) -> Option<Finding> {
-    let mark = [":protected] => ", ":protected]=>"];
-    let (at, mark) = mark
-        .iter()
-        .find_map(|mark| Some((page.text.find(mark)?, mark)))?;
-    let before = page.text.get(..at)?.trim_end_matches(['"', ' ']);
-    let class = before.strip_suffix("message")?.rsplit('>').next()?;
-    let class = class.trim_start().split([' ', '\n']).next()?;
-    let class = class.trim_start_matches("object(").split(')').next()?;
-    let rest = page.text.get(at + mark.len()..)?;
+    let rest = page
+        .after("message\":protected]=>")
+        .or_else(|| page.after("[message:protected] =>"))?;
+    let before = page.text.get(..page.text.len() - rest.len())?;
+    let line = page::tail(before, DUMP).rsplit('>').nth(1)?;
+    let class = line.trim_start().trim_start_matches("object(");
+    let class = class.split([' ', ')', '\n']).next()?;
     let message = rest.trim_start().lines().next()?;
+    let message = match message.strip_prefix("string(") {
+        Some(string) => string.split_once(") ")?.1.trim_matches('"'),
+        None => message,
+    };
+    let file = page::between(rest, "[file:protected] => ", "\n").unwrap_or_default();
     let mut frames = Frames::default();
-    if let Some(file) = page::between(rest, "[file:protected] => ", "\n") {
-        frames.push_caller(Frame::of_file(file));
-    }
+    frames.push_caller(Frame::of_file(file));
     Some(Finding::exception(class, &markup::inline(message), frames))
 }
 
@@ -161,10 +164,7 @@ pub(super) fn wordpress(page: &Page<'_>) -> Option<Finding> {
     let (told, rest) = error.split_once("<br")?;
     let query = page::between(rest, "<code>", "</code>").map_or(String::new(), markup::inline);
     let mut frames = Frames::default();
-    frames.push_caller(Frame {
-        file: "",
-        function: query.split(" WHERE ").next()?,
-    });
+    frames.push_caller(Frame::of_function(query.split(" WHERE ").next()?));
     let told = markup::inline(told);
     Some(Finding {
         headline: told,

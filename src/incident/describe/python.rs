@@ -10,6 +10,8 @@ use super::page::{self, Kind, Page};
 const TRACEBACK: &str = "Traceback (most recent call last)";
 /// So near to its file a function is named.
 const PLACE: usize = 512;
+/// So near before a traceback a comment begins that holds it.
+const COMMENT: usize = 256;
 /// Marks that end the text of a page in which a traceback stands.
 const ENDS: [&str; 4] = ["</pre", "</textarea", "</code", "-->"];
 
@@ -33,10 +35,7 @@ pub(super) fn django(page: &Page<'_>) -> Option<Finding> {
         frames.push_caller(location(&place));
     }
     if let Some(view) = django_row(summary, "Raised during:") {
-        frames.push_caller(Frame {
-            file: "",
-            function: &view,
-        });
+        frames.push_caller(Frame::of_function(&view));
     }
     Some(Finding::exception(&class, &first_line(&value), frames))
 }
@@ -71,10 +70,7 @@ pub(super) fn django_text(page: &Page<'_>) -> Option<Finding> {
         frames.push_caller(frame);
     }
     if let Some(view) = page::between(rest, "\nRaised during: ", "\n") {
-        frames.push_caller(Frame {
-            file: "",
-            function: view,
-        });
+        frames.push_caller(Frame::of_function(view));
     }
     Some(Finding::exception(class, value, frames))
 }
@@ -159,7 +155,8 @@ fn plain(line: &str, escaped: bool) -> Cow<'_, str> {
 
 /// Whether a comment has begun that has not ended.
 fn in_comment(before: &str) -> bool {
-    before.rfind("<!--") > before.rfind("-->")
+    let near = page::tail(before, COMMENT);
+    near.rfind("<!--") > near.rfind("-->")
 }
 
 fn first_line(text: &str) -> String {

@@ -37,15 +37,9 @@ pub(super) fn rails(page: &Page<'_>) -> Option<Finding> {
     let (class, action) = header.split_once(" in ").unwrap_or((&header, ""));
     let rest = page::head(page.after("</h1>")?, SOURCE);
     let mut frames = Frames::default();
-    frames.push_caller(Frame {
-        file: "",
-        function: action.trim(),
-    });
+    frames.push_caller(Frame::of_function(action.trim()));
     if let Some(source) = page::between(rest, "<div class=\"line active\">", "</div>") {
-        frames.push_caller(Frame {
-            file: "",
-            function: &markup::inline(source),
-        });
+        frames.push_caller(Frame::of_function(&markup::inline(source)));
     }
     let message = rails_message(rest);
     let class = if message.is_empty() { &header } else { class };

@@ -12,6 +12,7 @@ mod broken_off;
 mod capture;
 mod commands;
 mod demo;
+mod describing;
 mod explain;
 mod failures;
 mod forwarding;

@@ -25,15 +25,27 @@ impl Serialize for Fingerprint {
     }
 }
 
-/// The fingerprint of a failure with this summary.
-#[must_use]
-pub fn fingerprint(cause: Cause, route: &str, summary: &str) -> Fingerprint {
-    let mut hash = Fnv::new();
-    for part in [cause.as_str(), route, &normalised(summary)] {
-        hash.add(part.as_bytes());
-        hash.add(&[0xff]);
+impl Fingerprint {
+    /// The fingerprint of a failure that is told in these words, with the innermost frames of its trace.
+    pub(super) fn of<'f>(
+        cause: Cause,
+        route: &str,
+        words: &str,
+        frames: impl IntoIterator<Item = &'f str>,
+    ) -> Self {
+        let mut hash = Fnv::new();
+        let frames = frames.into_iter().map(normalised);
+        let parts = [
+            cause.as_str().to_owned(),
+            route.to_owned(),
+            normalised(words),
+        ];
+        for part in parts.into_iter().chain(frames) {
+            hash.add(part.as_bytes());
+            hash.add(&[0xff]);
+        }
+        Self(hash.mixed())
     }
-    Fingerprint(hash.mixed())
 }
 
 /// FNV-1a of 64 bits: short, and the same everywhere for ever, which the standard library's hashers do not promise.
@@ -56,29 +68,74 @@ impl Fnv {
     }
 }
 
-/// The summary with `#` for each number, address, ID and time, and `?` for what stands in quotes.
-fn normalised(summary: &str) -> String {
-    let mut out = String::with_capacity(summary.len());
-    let mut rest = summary;
+/// So many characters count. The cut comes last, so that a longer number does not move it.
+const COUNTED: usize = 200;
+
+/// Words behind which the code's own names stand in quotes: they tell one failure from another, other values do not.
+const NAMING: [&str; 19] = [
+    "argument",
+    "attribute",
+    "class",
+    "column",
+    "constant",
+    "function",
+    "invoke",
+    "method",
+    "module",
+    "name",
+    "named",
+    "parameter",
+    "property",
+    "reading",
+    "relation",
+    "setting",
+    "table",
+    "template",
+    "variable",
+];
+
+/// The words with `#` for each number, address, ID and time, and `?` for what stands in quotes.
+fn normalised(words: &str) -> String {
+    let mut out = String::with_capacity(words.len());
+    push_words(&mut out, words);
+    let end = out.char_indices().nth(COUNTED);
+    out.truncate(end.map_or(out.len(), |(at, _)| at));
+    out
+}
+
+fn push_words(out: &mut String, words: &str) {
+    let mut rest = words;
     while let Some(letter) = rest.chars().next() {
-        if let Some(after) = after_quoted(rest, letter, out.chars().next_back()) {
-            out.push('?');
+        if let Some((value, after)) = quoted(rest, letter, out.chars().next_back()) {
+            push_quoted(out, value);
             rest = after;
         } else if in_word(letter) {
             let end = rest.find(|letter| !in_word(letter)).unwrap_or(rest.len());
             let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
-            push_word(&mut out, word);
+            push_word(out, word);
             rest = after;
         } else {
             out.push(letter);
             rest = rest.get(letter.len_utf8()..).unwrap_or_default();
         }
     }
-    out
 }
 
-/// What follows a value in quotes; an apostrophe within a word (`can't`) opens none.
-fn after_quoted(text: &str, letter: char, before: Option<char>) -> Option<&str> {
+fn push_quoted(out: &mut String, value: &str) {
+    let before = out
+        .trim_end()
+        .rsplit(|letter: char| !letter.is_alphabetic());
+    let before = before.into_iter().next().unwrap_or_default();
+    let names = NAMING.iter().any(|word| word.eq_ignore_ascii_case(before));
+    if names && !value.contains(['\'', '"', '`']) {
+        push_words(out, value);
+    } else {
+        out.push('?');
+    }
+}
+
+/// A value in quotes and what follows it; an apostrophe within a word (`can't`) opens none.
+fn quoted(text: &str, letter: char, before: Option<char>) -> Option<(&str, &str)> {
     let closing = match letter {
         '"' => '"',
         '\'' if !before.is_some_and(char::is_alphanumeric) => '\'',
@@ -94,8 +151,7 @@ fn after_quoted(text: &str, letter: char, before: Option<char>) -> Option<&str> 
         _ => return None,
     };
     let value = text.get(letter.len_utf8()..)?;
-    let end = value.find(closing)?;
-    value.get(end + closing.len_utf8()..)
+    value.split_once(closing)
 }
 
 fn in_word(letter: char) -> bool {
@@ -175,7 +231,7 @@ mod tests {
     use super::*;
 
     fn of(summary: &str) -> Fingerprint {
-        fingerprint(Cause::UpstreamStatus, "shop", summary)
+        Fingerprint::of(Cause::UpstreamStatus, "shop", summary, [])
     }
 
     #[test]
@@ -230,11 +286,30 @@ mod tests {
             "",
         ];
         let mut seen: Vec<Fingerprint> = summaries.map(of).to_vec();
-        seen.push(fingerprint(Cause::BrokenOff, "shop", ""));
-        seen.push(fingerprint(Cause::UpstreamStatus, "blog", ""));
+        seen.push(Fingerprint::of(Cause::BrokenOff, "shop", "", []));
+        seen.push(Fingerprint::of(Cause::UpstreamStatus, "blog", "", []));
         seen.sort();
         seen.dedup();
         assert_eq!(seen.len(), summaries.len() + 2);
+    }
+
+    #[test]
+    fn what_the_code_names_counts() {
+        for (one, other) in [
+            (
+                "undefined method `name' for nil",
+                "undefined method `price' for nil",
+            ),
+            ("reading 'id'", "reading 'name'"),
+            ("has no attribute 'foo'", "has no attribute 'bar'"),
+            ("Unknown column \"a\" in", "Unknown column \"b\" in"),
+        ] {
+            assert_ne!(normalised(one), normalised(other));
+        }
+        assert_eq!(
+            normalised("table 'orders_2024'"),
+            normalised("table 'orders_2031'")
+        );
     }
 
     #[test]

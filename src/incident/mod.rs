@@ -7,6 +7,7 @@
 
 mod budget;
 mod cause;
+mod describe;
 mod desk;
 mod fingerprint;
 mod incidents;
@@ -17,13 +18,13 @@ mod record;
 mod recorder;
 mod redact;
 pub mod store;
-mod summary;
 mod trouble;
 
 pub use budget::{Budget, Reservation};
 pub use cause::Cause;
+pub use describe::{Description, describe};
 pub use desk::{Commit, Confirmation, Desk, Recorded};
-pub use fingerprint::{Fingerprint, fingerprint};
+pub use fingerprint::Fingerprint;
 pub use incidents::{Incidents, Recording};
 pub use log::log;
 pub use queue::Counts;
@@ -32,4 +33,3 @@ pub use record::{
 };
 pub use redact::Redactor;
 pub use store::{Losses, StoreError, Trouble};
-pub use summary::summary;

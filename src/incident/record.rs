@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::{Cause, Fingerprint};
+use super::{Cause, Fingerprint, describe};
 use crate::request_id::RequestId;
 
 /// One failure. Its JSON has these fields in this order; what is absent is `null`.
@@ -38,7 +38,7 @@ pub struct Incident {
     /// The name of the route.
     #[serde(serialize_with = "shared_text")]
     pub route: Arc<str>,
-    /// The failure in one line that a person recognises; see [`super::summary()`].
+    /// The failure in one line that a person recognises; see [`super::describe()`].
     pub summary: String,
     /// Equal for equal failures.
     pub fingerprint: Fingerprint,
@@ -173,6 +173,13 @@ impl Incident {
         }
     }
 
+    /// Takes the words for a failure that has no body, by its error.
+    pub fn name(&mut self, error: Option<&str>) {
+        let description = describe(self.cause, &self.route, None, &[], error);
+        self.summary = description.summary;
+        self.fingerprint = description.fingerprint;
+    }
+
     /// The status that the visitor got, else the upstream's.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
@@ -284,7 +291,6 @@ fn version_name<S: Serializer>(version: &Version, serializer: S) -> Result<S::Ok
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::incident::fingerprint;
 
     /// An incident with everything in it.
     pub(crate) fn sample(id: &str) -> Incident {
@@ -296,7 +302,7 @@ pub(crate) mod tests {
             cause: Cause::UpstreamStatus,
             route: "shop".into(),
             summary: "RuntimeError: boom".to_owned(),
-            fingerprint: fingerprint(Cause::UpstreamStatus, "shop", "RuntimeError: boom"),
+            fingerprint: Fingerprint(0xe5b7_c312_b8f7_5722),
             request: RequestRecord {
                 method: "GET".to_owned(),
                 url: "/cart?token=[redacted: token]".to_owned(),

@@ -58,10 +58,11 @@ impl Original {
         let trouble = captured.trouble.as_deref().filter(|_| empty);
         let media_type = self.media_type.as_deref();
         let cause = Cause::UpstreamStatus;
-        let summary = incident::summary(cause, media_type, &captured.content, trouble);
+        let route = &self.route.name;
+        let found = incident::describe(cause, route, media_type, &captured.content, trouble);
         Amendment {
-            fingerprint: incident::fingerprint(cause, &self.route.name, &summary),
-            summary,
+            fingerprint: found.fingerprint,
+            summary: found.summary,
             error: captured.trouble,
             reference: self.reference(&captured.content),
             body: BodyRecord {
@@ -80,8 +81,7 @@ impl Original {
     /// Gives a draft what has come so far, unless that is too much to be read here.
     pub(super) fn begin(self, draft: &mut Incident, raw: Raw) {
         if raw.is_large() {
-            "its text is still being read".clone_into(&mut draft.summary);
-            draft.fingerprint = incident::fingerprint(draft.cause, &draft.route, &draft.summary);
+            draft.name(Some("its text is still being read"));
         } else {
             draft.amend(self.described(raw));
         }

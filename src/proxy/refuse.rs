@@ -11,7 +11,7 @@ use super::Proxy;
 use super::body::Body;
 use super::exchange::Exchange;
 use super::route::Route;
-use crate::incident::{self, Cause};
+use crate::incident::Cause;
 use crate::page::Notice;
 use crate::telemetry::{self, COUNTERS, names};
 use crate::upstream;
@@ -108,9 +108,7 @@ impl Proxy {
         let page = self.page(exchange, route, terms, None);
         if refusal.is_kept() {
             let mut record = self.draft(exchange, route, Cause::Refused, Some(&page));
-            refusal.reason().clone_into(&mut record.summary);
-            record.fingerprint =
-                incident::fingerprint(record.cause, &record.route, &record.summary);
+            record.name(Some(refusal.reason()));
             self.desk.refuse(record);
         }
         self.respond(exchange, page)

@@ -89,7 +89,7 @@ impl Proxy {
         let route = self.find(exchange).cloned();
         let page = self.page(exchange, route.as_ref(), Terms::INTERNAL, None);
         let mut draft = self.draft(exchange, route.as_ref(), Terms::INTERNAL.cause, Some(&page));
-        draft.summary = incident::summary(draft.cause, None, &[], Some(panic));
+        draft.name(Some(panic));
         self.kept(exchange, |ready| Rc::clone(self).keep_bare(draft, ready))
             .await;
         self.respond(exchange, page)
@@ -227,13 +227,10 @@ impl Proxy {
     /// Records a failure that has no body.
     async fn keep_bare(self: Rc<Self>, mut draft: Incident, ready: oneshot::Sender<()>) {
         if draft.summary.is_empty() {
-            let error = draft
-                .upstream
-                .as_ref()
-                .and_then(|upstream| upstream.error.as_deref());
-            draft.summary = incident::summary(draft.cause, None, &[], error);
+            let upstream = draft.upstream.as_ref();
+            let error = upstream.and_then(|upstream| upstream.error.clone());
+            draft.name(error.as_deref());
         }
-        draft.fingerprint = incident::fingerprint(draft.cause, &draft.route, &draft.summary);
         let begun = Instant::now().checked_sub(draft.duration);
         let begun = begun.unwrap_or_else(Instant::now);
         self.keep_whole(draft, None, begun, ready).await;

@@ -5,6 +5,7 @@ mod client;
 mod gateway;
 mod origin;
 mod program;
+pub mod recorded;
 mod tls;
 
 use std::sync::{Arc, Condvar, Mutex};

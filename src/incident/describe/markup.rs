@@ -1,17 +1,17 @@
-//! The lines of an HTML or XML page, as far as a summary needs them: no tree, one pass, nothing kept but the line under way.
+//! The lines of an HTML or XML page, as far as a description needs them: no tree, one pass, nothing kept but the line under way.
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr3};
 
+use super::finding::Finding;
 use super::lines::{Picker, Place};
+use super::page::{self, Page};
+use super::parts;
 
 /// A line is not followed further than this.
 const LINE: usize = 512;
 
-/// Elements that do not end a line.
-const INLINE: [&str; 22] = [
-    "a", "abbr", "b", "cite", "code", "em", "font", "i", "kbd", "label", "mark", "q", "s", "samp",
-    "small", "span", "strong", "sub", "sup", "tt", "u", "var",
-];
+/// The longest name of an element that is known.
+const LONGEST: usize = 8;
 
 /// What an element means for the lines around it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,45 +26,78 @@ enum Element {
     Skipped,
 }
 
-/// The line of a page that says the most.
-pub(super) fn summary(text: &str) -> Option<String> {
+/// Gives the lines of a page to a reader, until it has enough.
+pub(super) fn read(text: &str, sink: impl FnMut(Place, &str) -> bool) {
     let mut reader = Reader {
-        picker: Picker::default(),
+        sink,
         line: String::with_capacity(LINE),
         place: Place::Body,
     };
     let mut rest = text;
-    while !rest.is_empty() && !reader.settled_with(&mut rest) {}
+    while !rest.is_empty() {
+        if reader.settled_with(&mut rest) {
+            return;
+        }
+    }
     reader.end_line();
-    reader.picker.pick()
 }
 
-struct Reader {
-    picker: Picker,
+/// The lines of a part of a page.
+pub(super) fn flat(fragment: &str) -> String {
+    joined(fragment, "\n")
+}
+
+/// A part of a page as one line.
+pub(super) fn inline(fragment: &str) -> String {
+    joined(fragment, " ")
+}
+
+fn joined(fragment: &str, between: &str) -> String {
+    let mut text = String::with_capacity(fragment.len());
+    read(fragment, |_, line| {
+        if !text.is_empty() {
+            text.push_str(between);
+        }
+        text.push_str(line.trim_end());
+        false
+    });
+    text
+}
+
+struct Reader<S> {
+    sink: S,
     line: String,
     place: Place,
 }
 
-impl Reader {
-    /// Reads up to the end of the next tag; true when no more need be read.
+impl<S: FnMut(Place, &str) -> bool> Reader<S> {
+    /// Reads up to the next tag, line feed or entity, and that; true when no more need be read.
     fn settled_with(&mut self, rest: &mut &str) -> bool {
-        let at = memchr(b'<', rest.as_bytes()).unwrap_or(rest.len());
-        let (text, markup) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        if self.text(text) {
-            return true;
-        }
-        let (settled, after) = self.markup(markup);
+        let at = memchr3(b'<', b'\n', b'&', rest.as_bytes()).unwrap_or(rest.len());
+        let (text, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        self.push(text);
+        let (settled, after) = match special.as_bytes().first() {
+            Some(b'<') => self.markup(special),
+            Some(b'&') => (false, self.entity(special.get(1..).unwrap_or_default())),
+            _ => (self.line_feed(), special.get(1..).unwrap_or_default()),
+        };
         *rest = after;
         settled
+    }
+
+    /// A line feed ends a line, but not in a title or a heading.
+    fn line_feed(&mut self) -> bool {
+        if self.place == Place::Body {
+            return self.end_line();
+        }
+        self.push(" ");
+        false
     }
 
     /// Reads what begins with `<`.
     fn markup<'a>(&mut self, markup: &'a str) -> (bool, &'a str) {
         if let Some(comment) = markup.strip_prefix("<!--") {
-            return (
-                false,
-                comment.split_once("-->").map_or("", |(_, after)| after),
-            );
+            return (false, page::after(comment, "-->").unwrap_or_default());
         }
         match markup.as_bytes() {
             [b'<', b'/' | b'!' | b'?' | b'a'..=b'z' | b'A'..=b'Z', ..] => {
@@ -99,25 +132,6 @@ impl Reader {
         (settled, after)
     }
 
-    /// Adds text. A line feed ends a line, but not in a title or a heading.
-    fn text(&mut self, text: &str) -> bool {
-        let mut rest = text;
-        while let Some(at) = memchr2(b'\n', b'&', rest.as_bytes()) {
-            let (before, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
-            self.push(before);
-            rest = special.get(1..).unwrap_or_default();
-            if special.starts_with('&') {
-                rest = self.entity(rest);
-            } else if self.place != Place::Body {
-                self.push(" ");
-            } else if self.end_line() {
-                return true;
-            }
-        }
-        self.push(rest);
-        false
-    }
-
     /// Adds the character that an entity stands for; gives what follows it.
     fn entity<'a>(&mut self, text: &'a str) -> &'a str {
         let name = text
@@ -150,7 +164,7 @@ impl Reader {
     }
 
     fn end_line(&mut self) -> bool {
-        let settled = !self.line.is_empty() && self.picker.offer(self.place, &self.line);
+        let settled = !self.line.is_empty() && (self.sink)(self.place, &self.line);
         self.line.clear();
         settled
     }
@@ -163,20 +177,19 @@ fn name_of(tag: &str) -> &str {
 }
 
 fn element(name: &str) -> Element {
-    let bytes = name.as_bytes();
-    let is = |known: &&str| name.eq_ignore_ascii_case(known);
-    // The first letter decides for most: an app's page is made of div, p, li, br, tr, td.
-    match bytes.first().map(u8::to_ascii_lowercase) {
-        Some(b'h') if bytes.len() == 2 && matches!(bytes.get(1), Some(b'1' | b'2')) => {
-            Element::Heading
-        }
-        Some(b't') if is(&"title") => Element::Title,
-        Some(b't') if is(&"template") => Element::Skipped,
-        Some(b's') if ["script", "style", "svg"].iter().any(is) => Element::Skipped,
-        Some(
-            b'a' | b'b' | b'c' | b'e' | b'f' | b'i' | b'k' | b'l' | b'm' | b'q' | b's' | b't'
-            | b'u' | b'v',
-        ) if INLINE.iter().any(is) => Element::Inline,
+    let mut lower = [0; LONGEST];
+    let Some(seat) = lower.get_mut(..name.len()) else {
+        return Element::Block;
+    };
+    seat.copy_from_slice(name.as_bytes());
+    seat.make_ascii_lowercase();
+    match &*seat {
+        b"title" => Element::Title,
+        b"h1" | b"h2" => Element::Heading,
+        b"script" | b"style" | b"svg" | b"template" => Element::Skipped,
+        b"a" | b"abbr" | b"b" | b"cite" | b"code" | b"em" | b"font" | b"i" | b"kbd" | b"label"
+        | b"mark" | b"q" | b"s" | b"samp" | b"small" | b"span" | b"strong" | b"sub" | b"sup"
+        | b"tt" | b"u" | b"var" => Element::Inline,
         _ => Element::Block,
     }
 }
@@ -184,9 +197,12 @@ fn element(name: &str) -> Element {
 /// The inside of the tag that the text begins with, and what follows it. A `>` in quotes ends no tag, unless the quotes never end.
 fn split_tag(markup: &str) -> (&str, &str) {
     let bytes = markup.as_bytes();
-    let mut at = 1;
+    let mut at = end_of_name(bytes);
     let end = loop {
         let rest = bytes.get(at..).unwrap_or_default();
+        if rest.first() == Some(&b'>') {
+            break Some(at);
+        }
         let Some(next) = memchr3(b'>', b'"', b'\'', rest) else {
             break None;
         };
@@ -202,6 +218,13 @@ fn split_tag(markup: &str) -> (&str, &str) {
     let end = end.or_else(|| markup.find('>')).unwrap_or(markup.len());
     let inside = markup.get(1..end).unwrap_or_default();
     (inside, markup.get(end + 1..).unwrap_or_default())
+}
+
+/// Where an element's name ends in the tag that a text begins with: most tags end there too.
+fn end_of_name(markup: &[u8]) -> usize {
+    let name = markup.iter().skip(1);
+    let length = name.take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'/');
+    1 + length.count()
 }
 
 /// What follows the end tag of an element whose content is skipped.
@@ -243,4 +266,13 @@ fn letter_of(entity: &str) -> Option<char> {
         None => code.parse(),
     };
     char::from_u32(value.ok()?)
+}
+
+/// What a page says that nothing is known of.
+pub(super) fn general(page: &Page<'_>) -> Option<Finding> {
+    let mut picker = Picker::of(&page.text);
+    for part in parts::of(page) {
+        read(part, |place, line| picker.offer(place, line));
+    }
+    picker.pick()
 }

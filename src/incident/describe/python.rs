@@ -1,0 +1,168 @@
+//! Python: tracebacks wherever they stand, and the debug pages of Django, Werkzeug (Flask) and Starlette (FastAPI).
+
+use std::borrow::Cow;
+
+use super::finding::Finding;
+use super::frames::{self, Frame, Frames};
+use super::markup;
+use super::page::{self, Kind, Page};
+
+const TRACEBACK: &str = "Traceback (most recent call last)";
+/// So near to its file a function is named.
+const PLACE: usize = 512;
+/// So near before a traceback a comment begins that holds it.
+const COMMENT: usize = 256;
+/// Marks that end the text of a page in which a traceback stands.
+const ENDS: [&str; 4] = ["</pre", "</textarea", "</code", "-->"];
+
+/// Django's debug page. Where it happened is read from the table at its head: the traceback's place depends on the
+/// length of everything before it.
+pub(super) fn django(page: &Page<'_>) -> Option<Finding> {
+    if !page.begins_with("NONE,NOARCHIVE") {
+        return None;
+    }
+    let summary = page.after(" id=\"summary\"")?;
+    let Some(class) = django_row(summary, "Exception Type:") else {
+        return Some(Finding::words(markup::inline(
+            page.between("<title>", "</title>")?,
+        )));
+    };
+    let value =
+        page::after(summary, "class=\"exception_value\">").and_then(|rest| rest.split_once("</"));
+    let value = value.map_or(String::new(), |(value, _)| markup::flat(value));
+    let mut frames = Frames::default();
+    if let Some(place) = django_row(summary, "Exception Location:") {
+        frames.push_caller(location(&place));
+    }
+    if let Some(view) = django_row(summary, "Raised during:") {
+        frames.push_caller(Frame::of_function(&view));
+    }
+    Some(Finding::exception(&class, &first_line(&value), frames))
+}
+
+/// The cell behind a heading of the table.
+fn django_row(summary: &str, heading: &str) -> Option<String> {
+    let cell = page::between(page::after(summary, heading)?, "<td", "</td>")?;
+    Some(markup::inline(cell.split_once('>')?.1))
+}
+
+/// `/app/views.py, line 25, in load_cart`.
+fn location(place: &str) -> Frame<'_> {
+    let (file, line) = place.split_once(", line ").unwrap_or((place, ""));
+    Frame {
+        file,
+        function: line
+            .split_once(", in ")
+            .map_or("", |(_, function)| function),
+    }
+}
+
+/// What Django answers where no page was asked for.
+pub(super) fn django_text(page: &Page<'_>) -> Option<Finding> {
+    let (class, rest) = page.after("\nException Type: ")?.split_once('\n')?;
+    let class = class.split(" at ").next().unwrap_or(class);
+    let value = rest
+        .strip_prefix("Exception Value: ")
+        .map_or("", first_line_of);
+    let mut frames = Frames::default();
+    let trace = page::between(&page.text, TRACEBACK, "\nException Type: ")?;
+    if let Some(frame) = trace.lines().rev().find_map(frames::parse) {
+        frames.push_caller(frame);
+    }
+    if let Some(view) = page::between(rest, "\nRaised during: ", "\n") {
+        frames.push_caller(Frame::of_function(view));
+    }
+    Some(Finding::exception(class, value, frames))
+}
+
+/// The debugger of Flask, when its plain traceback is out of sight: the exception is the title.
+pub(super) fn werkzeug(page: &Page<'_>) -> Option<Finding> {
+    const MARK: &str = " // Werkzeug Debugger</title>";
+    if !page.begins_with(MARK) {
+        return None;
+    }
+    let title = page.between("<title>", MARK)?;
+    Some(Finding::words(markup::inline(title)))
+}
+
+/// Starlette's page.
+pub(super) fn starlette(page: &Page<'_>) -> Option<Finding> {
+    if !page.begins_with("<title>Starlette Debugger</title>") {
+        return None;
+    }
+    let headline = markup::flat(page.between("<h2>", "</h2>")?);
+    let mut frames = Frames::default();
+    let mut rest = page.after("class=\"frame-filename\">");
+    while let Some(title) = rest
+        && !frames.is_full()
+    {
+        let file = title.split('<').next()?;
+        rest = page::after(title, "class=\"frame-filename\">");
+        let function = page::between(page::head(title, PLACE), "<b>", "</b>").unwrap_or_default();
+        frames.push_caller(Frame { file, function });
+    }
+    Some(Finding::told(&first_line(&headline), frames))
+}
+
+/// A traceback in the writing of the interpreter: the last one, which is what became of those before it.
+pub(super) fn traceback(page: &Page<'_>) -> Option<Finding> {
+    let [text, tail] = page.parts();
+    [tail, text].into_iter().find_map(|part| {
+        let trace = page::after_last(part, TRACEBACK)?;
+        let before = part.len() - trace.len();
+        let escaped = page.kind == Kind::Markup && !in_comment(part.get(..before)?);
+        exception(trace, escaped)
+    })
+}
+
+/// The exception is the first line that is not indented; what is behind the frames is source.
+pub(super) fn exception(trace: &str, escaped: bool) -> Option<Finding> {
+    let mut frames = Frames::default();
+    for line in trace.lines().skip(1) {
+        let (line, ended) = up_to_end(line);
+        let words = plain(line, escaped);
+        if let Some(frame) = frames::parse(words.trim_start_matches(['|', ' ', '\t'])) {
+            frames.push_called(frame);
+        } else if !line.starts_with([' ', '\t']) && !words.trim().is_empty() && !frames.is_empty() {
+            return Some(Finding {
+                headline: words.into_owned(),
+                frames,
+            });
+        }
+        if ended {
+            break;
+        }
+    }
+    None
+}
+
+/// The part of a line that belongs to the traceback, and whether it is the last.
+fn up_to_end(line: &str) -> (&str, bool) {
+    let ends = ENDS.iter().filter_map(|end| line.find(end));
+    match ends.min() {
+        Some(at) => (line.get(..at).unwrap_or(line), true),
+        None => (line, false),
+    }
+}
+
+fn plain(line: &str, escaped: bool) -> Cow<'_, str> {
+    if escaped && line.contains(['&', '<']) {
+        Cow::Owned(markup::inline(line))
+    } else {
+        Cow::Borrowed(line)
+    }
+}
+
+/// Whether a comment has begun that has not ended.
+fn in_comment(before: &str) -> bool {
+    let near = page::tail(before, COMMENT);
+    near.rfind("<!--") > near.rfind("-->")
+}
+
+fn first_line(text: &str) -> String {
+    first_line_of(text).to_owned()
+}
+
+fn first_line_of(text: &str) -> &str {
+    text.trim_start().lines().next().unwrap_or_default()
+}

@@ -7,13 +7,19 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::desk::Bell;
 use super::{Cause, Incident, Losses};
 
 /// How many entries are written in one transaction at most.
 const BATCH: usize = 128;
+/// While incidents come this fast one after the other, they are gathered for a common commit.
+const STORM: Duration = Duration::from_millis(5);
+/// How long they are gathered: a page waits so much longer, and a commit that is shared costs a tenth.
+const GATHER: Duration = Duration::from_millis(1);
+/// How many are enough not to wait for more.
+const ENOUGH: usize = 64;
 /// How many refusals may wait: a flood of them is not worth the memory.
 const REFUSALS: usize = 1000;
 
@@ -82,8 +88,10 @@ struct Queue {
     /// The oldest entries, so many of them, have no body left to give up.
     bodiless: usize,
     refusals: usize,
-    /// Whether the writer sleeps until it is told.
-    idle: bool,
+    /// The writer sleeps until so many entries wait; 0 while it works.
+    wanted: usize,
+    /// When the writer took its last batch.
+    taken: Option<Instant>,
     closing: bool,
     counts: Counts,
 }
@@ -190,7 +198,8 @@ impl Shared {
             Kind::Amendment => {}
         }
         self.admit(&mut queue, entry);
-        if std::mem::take(&mut queue.idle) {
+        if queue.wanted > 0 && queue.waiting.len() >= queue.wanted {
+            queue.wanted = 0;
             self.work.notify_one();
         }
     }
@@ -198,8 +207,11 @@ impl Shared {
     /// What there is to write now; waits for it that long.
     pub(super) fn next(&self, patience: Duration) -> Next {
         let mut queue = self.lock();
-        if queue.waiting.is_empty() && !queue.closing {
-            queue = self.sleep(queue, patience);
+        if queue.waiting.is_empty() {
+            queue = self.sleep(queue, 1, patience);
+        }
+        if queue.is_storm() {
+            queue = self.sleep(queue, ENOUGH, GATHER);
         }
         if queue.waiting.is_empty() {
             return if queue.closing {
@@ -208,6 +220,7 @@ impl Shared {
                 Next::Idle
             };
         }
+        queue.taken = Some(Instant::now());
         let count = queue.waiting.len().min(BATCH);
         queue.bodiless = queue.bodiless.saturating_sub(count);
         let batch: Vec<Entry> = queue.waiting.drain(..count).collect();
@@ -315,16 +328,18 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until so many entries wait, that long at most.
     fn sleep<'a>(
         &self,
         mut queue: MutexGuard<'a, Queue>,
+        wanted: usize,
         patience: Duration,
     ) -> MutexGuard<'a, Queue> {
-        queue.idle = true;
-        let nothing = |queue: &mut Queue| queue.idle && !queue.closing;
-        let waited = self.work.wait_timeout_while(queue, patience, nothing);
+        queue.wanted = wanted;
+        let too_few = |queue: &mut Queue| queue.waiting.len() < wanted && !queue.closing;
+        let waited = self.work.wait_timeout_while(queue, patience, too_few);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        queue.idle = false;
+        queue.wanted = 0;
         queue
     }
 
@@ -368,6 +383,12 @@ impl Shared {
 }
 
 impl Queue {
+    /// Whether the last batch was taken a moment ago, and there is something again.
+    fn is_storm(&self) -> bool {
+        let lately = self.taken.is_some_and(|taken| taken.elapsed() < STORM);
+        lately && !self.waiting.is_empty()
+    }
+
     /// Gives up the body of the oldest entry that has one; how many bytes that frees.
     fn give_up_body(&mut self) -> Option<usize> {
         while let Some(entry) = self.waiting.get_mut(self.bodiless) {

@@ -1,8 +1,9 @@
 //! Bodies that were written lately, so that the equal ones of a storm are kept once.
 
-use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
 
 /// How many bytes of packed bodies are remembered.
 const BYTES: usize = 1 << 20;

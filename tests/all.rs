@@ -29,5 +29,6 @@ mod refused;
 mod replacing;
 mod request_id;
 mod shutdown;
+mod store;
 mod streaming;
 mod support;

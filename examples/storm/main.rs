@@ -8,10 +8,10 @@
 //! were received whole, how many of their IDs the store does not know (there should be none), how many pages did not wait for the store,
 //! and what `pragma integrity_check` says.
 
-mod failing_app;
+pub(crate) mod failing_app;
 pub(crate) mod kills;
-mod proxy_process;
-mod visitors;
+pub(crate) mod proxy_process;
+pub(crate) mod visitors;
 
 use std::fs;
 use std::io::{self, Write};
@@ -75,11 +75,12 @@ fn storm(folder: &Path) -> io::Result<bool> {
     let program = std::env::current_exe()?;
     let mut proxy = ProxyProcess::start(&program, folder, app, &toml)?;
 
-    let (_, cost) = measured(&proxy, "/fine", Duration::from_secs(3))?;
+    let (_, cost) = measured(&proxy, "/fine", Duration::from_secs(3), || {})?;
     say("a passing request", &cost)?;
-    let (seen, cost) = measured(&proxy, "/orders", Duration::from_secs(seconds))?;
+    let mut largest = 0;
+    let watch = || largest = largest.max(size(folder).unwrap_or(0));
+    let (seen, cost) = measured(&proxy, "/orders", Duration::from_secs(seconds), watch)?;
     say("a failure", &cost)?;
-    let largest = size(folder)?;
     let memory = proxy.peak_memory()?;
     proxy.stop()?;
     let (kept, lost) = look_up(folder, &seen, &max_size)?;
@@ -88,7 +89,7 @@ fn storm(folder: &Path) -> io::Result<bool> {
         .map_err(io::Error::other)?;
     writeln!(
         io::stdout(),
-        "{} failures in {:.1?}, {:.0} a second; {kept} kept, {lost} lost; memory at most {} MiB; {} MiB on disk, {} bytes an incident; \
+        "{} failures in {:.1?}, {:.0} a second; {kept} kept, {lost} lost; memory at most {} MiB; at most {} MiB on disk, {} bytes an incident; \
          given up: {given_up:?}; logged in full: {}",
         seen.ids.len(),
         seen.duration,
@@ -108,12 +109,14 @@ fn measured(
     proxy: &ProxyProcess,
     path: &'static str,
     duration: Duration,
+    mut watch: impl FnMut(),
 ) -> io::Result<(Seen, Cost)> {
     let before = proxy.cpu()?;
     let visitors = Visitors::start(VISITORS, proxy.address, path);
     let begun = Instant::now();
     while begun.elapsed() < duration {
         thread::sleep(Duration::from_millis(100));
+        watch();
     }
     let seen = visitors.end();
     let each = proxy.cpu()?.into_iter().map(|(name, used)| {

@@ -337,8 +337,8 @@ impl Shared {
     ) -> MutexGuard<'a, Queue> {
         queue.wanted = wanted;
         let too_few = |queue: &mut Queue| queue.waiting.len() < wanted && !queue.closing;
-        let waited = self.work.wait_timeout_while(queue, patience, too_few);
-        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let slept = self.work.wait_timeout_while(queue, patience, too_few);
+        let (mut queue, _) = slept.unwrap_or_else(PoisonError::into_inner);
         queue.wanted = 0;
         queue
     }

@@ -153,10 +153,6 @@ impl Recorder {
     /// What is done when nothing comes: retention, counts, a look whether the file is still there.
     fn look_after(&mut self) {
         while self.retain() && !self.shared.is_waiting() {}
-        if self.looked.elapsed() < QUIET {
-            return;
-        }
-        self.looked = Instant::now();
         let result = self.be_open().and_then(|()| self.note_losses());
         match result {
             Ok(()) => self.standing.rose(),
@@ -174,6 +170,9 @@ impl Recorder {
     /// Sees to it that the file is open, and that it is the one that the path leads to.
     fn be_open(&mut self) -> Result<(), StoreError> {
         let looks = self.looked.elapsed() >= QUIET;
+        if looks {
+            self.looked = Instant::now();
+        }
         if let Some(open) = &self.open {
             if !looks || open.store.is_in_place() {
                 return Ok(());

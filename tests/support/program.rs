@@ -32,7 +32,7 @@ pub struct Program {
     child: Child,
     log: Arc<Log>,
     reader: Option<JoinHandle<()>>,
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// What came on stderr so far, line by line.
@@ -95,6 +95,21 @@ impl Folder {
         command
     }
 
+    /// The command with a file system of its own mounted at the folder's `disk`, as `mount` is told to; what is there is seen through
+    /// [`Program::disk`].
+    pub fn command_on_disk(&self, mount: &str, arguments: &[&str]) -> Command {
+        fs::create_dir_all(self.0.join("disk")).unwrap();
+        let mut command = Command::new("unshare");
+        self.settle(&mut command);
+        // Root may mount; others may where they are root in a namespace of their own.
+        let namespaces = if is_root() { "-m" } else { "-rm" };
+        command.args([namespaces, "sh", "-c"]).arg(format!(
+            "mount -t tmpfs {mount} none disk && exec \"$0\" \"$@\""
+        ));
+        command.arg(BINARY).args(arguments);
+        command
+    }
+
     /// Runs a command to its end.
     pub fn pardon(&self, arguments: &[&str]) -> Said {
         said(&mut self.command(arguments))
@@ -112,6 +127,11 @@ impl Drop for Folder {
     fn drop(&mut self) {
         drop(fs::remove_dir_all(&self.0));
     }
+}
+
+fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
 }
 
 /// Runs a command to its end.
@@ -156,8 +176,31 @@ impl Program {
             child,
             log,
             reader,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The folder that it runs in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The process's number.
+    pub fn number(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the process sees at its folder's `disk`; see [`Folder::command_on_disk`].
+    pub fn disk(&self) -> PathBuf {
+        let root = format!("/proc/{}/root", self.child.id());
+        let folder = self.folder.path().strip_prefix("/").unwrap();
+        Path::new(&root).join(folder).join("disk")
+    }
+
+    /// How many lines on stderr contain this.
+    pub fn count(&self, part: &str) -> usize {
+        let lines = self.log.lines.lock().unwrap();
+        lines.iter().filter(|line| line.contains(part)).count()
     }
 
     /// What the process writes on stdout, to be piped by its command, up to a line that contains this.

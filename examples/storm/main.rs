@@ -150,7 +150,7 @@ fn look_up(folder: &Path, seen: &Seen, max_size: &str) -> io::Result<(u64, u64)>
     let wrong = |error: rusqlite::Error| io::Error::other(error);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let connection = Connection::open_with_flags(folder.join("pardon.db"), flags).map_err(wrong)?;
-    let oldest = "SELECT count(*), coalesce(min(id), '') FROM incidents";
+    let oldest = "SELECT (SELECT count(*) FROM incidents), coalesce(max(id), '') FROM (SELECT id FROM incidents ORDER BY seq LIMIT 500)";
     let (kept, oldest): (u64, String) = connection
         .query_row(oldest, [], |row| Ok((row.get(0)?, row.get(1)?)))
         .map_err(wrong)?;

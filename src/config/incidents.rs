@@ -11,7 +11,7 @@ use super::units::{Period, Size};
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Incidents {
-    /// The database file (`SQLite`).
+    /// The database file (`SQLite`); a relative path starts in the working folder.
     pub path: PathBuf,
     /// `"process"`: a commit survives the process; `"disk"`: it survives a power cut too.
     pub sync: Sync,

@@ -1,7 +1,7 @@
 //! Retention: what is older than `max_age`, or past `max_size`, goes in small steps between the commits.
 //!
 //! The size is that of the pages in use; those that are free are used again before the file grows. `max_size` counts the write-ahead log
-//! in: an eighth of it, at most 64 MiB, is left to that.
+//! in: an eighth of it, at most 128 MiB, is left to that, which is brought into the file when it has grown to the half of that.
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Transaction, TransactionBehavior};
@@ -40,12 +40,12 @@ impl Limits {
 
     /// How large the write-ahead log may become before the writer waits for it.
     pub(crate) fn log_size(&self) -> u64 {
-        (self.max_size / 8).min(64 << 20)
+        (self.max_size / 16).min(64 << 20)
     }
 
     /// How many pages may be in use.
     fn pages(&self) -> u64 {
-        (self.max_size - self.log_size()) / PAGE_SIZE
+        (self.max_size - 2 * self.log_size()) / PAGE_SIZE
     }
 
     /// The first `seq` that is young enough.

@@ -134,6 +134,11 @@ fn a_file_is_its_owners_and_has_its_settings() {
             .unwrap();
         assert_eq!(set, value, "{name}");
     }
+    let safer = Store::open(&folder.file(), Sync::Disk).unwrap();
+    let level = safer
+        .connection
+        .pragma_query_value(None, "synchronous", |row| row.get(0));
+    assert_eq!(level, Ok(2), "each commit reaches the disk");
 }
 
 #[test]

@@ -16,8 +16,8 @@ use crate::config;
 
 /// How long the thread sleeps when nothing comes: then it looks after the file.
 const QUIET: Duration = Duration::from_millis(500);
-/// How long it waits before it tries again what failed.
-const RETRY: Duration = Duration::from_millis(200);
+/// How long it waits before it tries again what failed: twice as long each time, up to the second.
+const RETRY: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(320)];
 /// How long the last entries are tried to be written when the process ends.
 const LAST_TRIES: Duration = Duration::from_secs(2);
 
@@ -33,15 +33,18 @@ pub(super) struct Recorder {
     /// What of the losses the file has counted.
     counted: Losses,
     looked: Instant,
+    /// How long to wait after the next failure.
+    retry: Duration,
     /// Rows written since the last step of retention.
     written: u64,
 }
 
 /// The store and what belongs to it.
 struct Open {
-    store: Store,
-    gate: Gate,
+    // First: the store's connection is the last to be closed, and decides what becomes of the log.
     checkpoints: Checkpoints,
+    gate: Gate,
+    store: Store,
 }
 
 impl Recorder {
@@ -50,6 +53,7 @@ impl Recorder {
         settings: &config::Incidents,
         shared: Arc<Shared>,
     ) -> Result<Self, StoreError> {
+        let [shortest, _] = RETRY;
         let mut recorder = Self {
             shared,
             limits: Limits::new(settings),
@@ -60,6 +64,7 @@ impl Recorder {
             standing: Standing::default(),
             counted: Losses::default(),
             looked: Instant::now(),
+            retry: shortest,
             written: 0,
         };
         match recorder.reopen() {
@@ -86,7 +91,11 @@ impl Recorder {
                 Next::Closed => break,
                 Next::Idle => self.look_after(),
                 Next::Batch(batch) => {
-                    if self.write(batch) || !self.shared.pause(RETRY) {
+                    if self.write(batch) {
+                        continue;
+                    }
+                    let pause = self.next_retry();
+                    if !self.shared.pause(pause) {
                         continue;
                     }
                     let since = closing.get_or_insert_with(Instant::now);
@@ -97,6 +106,13 @@ impl Recorder {
                 }
             }
         }
+    }
+
+    fn next_retry(&mut self) -> Duration {
+        let [_, longest] = RETRY;
+        let now = self.retry;
+        self.retry = (now * 2).min(longest);
+        now
     }
 
     /// How long to wait for something to write: not at all while retention has work.
@@ -118,6 +134,7 @@ impl Recorder {
         self.written += batch.len() as u64;
         self.shared.written(batch);
         self.standing.rose();
+        [self.retry, _] = RETRY;
         self.retain();
         true
     }
@@ -195,9 +212,9 @@ impl Recorder {
         let checkpoints = Checkpoints::start(&self.path, &gate, self.limits.log_size())
             .map_err(|trouble| StoreError::new(&self.path, trouble))?;
         self.open = Some(Open {
-            store,
-            gate,
             checkpoints,
+            gate,
+            store,
         });
         Ok(())
     }

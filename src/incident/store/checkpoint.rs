@@ -80,6 +80,7 @@ impl Checkpoints {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // A reader that holds the log up is not waited for: the next checkpoint tries again.
         connection.busy_timeout(Duration::from_millis(20))?;
+        super::keep_log(&connection, true)?;
         let keeper = Keeper {
             path: beside(path, "-wal"),
             connection,

@@ -4,6 +4,7 @@
 //! ones of other visitors share stays with those.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::row::{self, COLUMNS};
-use super::{StoreError, Trouble, aside, check, connect, hour_of, hour_start};
+use super::{StoreError, Trouble, aside, check_for_reading, connect, hour_of, hour_start};
 use crate::incident::Incident;
 
 /// How many rows go in one transaction: the proxy's commits wait no longer than that.
@@ -89,12 +90,12 @@ fn forget(
     find: impl Fn(&Connection, &str) -> rusqlite::Result<BTreeSet<i64>>,
 ) -> Result<Forgotten, StoreError> {
     let wrong = |kind: Trouble| StoreError::new(path, kind);
-    if let Err(error) = std::fs::metadata(path) {
+    if let Err(error) = File::open(path) {
         return Err(wrong(error.into()));
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE);
     let connection = connection.map_err(|error| wrong(error.into()))?;
-    check(&connection).map_err(wrong)?;
+    check_for_reading(&connection).map_err(wrong)?;
     let forgotten = forget_in(&connection, find).map_err(|error| wrong(error.into()))?;
     Ok(Forgotten {
         set_aside: aside::set_aside_of(path),

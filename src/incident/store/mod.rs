@@ -45,7 +45,7 @@ pub(super) use checkpoint::{Checkpoints, Gate};
 pub use error::{StoreError, Trouble};
 pub use filter::Filter;
 pub use forget::{Forgotten, forget_client, forget_id};
-pub use grouped::Group;
+pub use grouped::{Group, Headline};
 pub(super) use lock::Lock;
 pub use losses::Losses;
 pub use reader::{Found, How, Listed, Reader};
@@ -194,6 +194,15 @@ fn check(connection: &Connection) -> Result<(), Trouble> {
         return Err(Trouble::Newer(version));
     }
     Ok(())
+}
+
+/// Whether the file is a store of a version that is known; one that has been made but not written to holds nothing to read.
+fn check_for_reading(connection: &Connection) -> Result<(), Trouble> {
+    check(connection)?;
+    match schema::version(connection)? {
+        0 => Err(Trouble::Empty),
+        _ => Ok(()),
+    }
 }
 
 /// The settings of a writer, and the tables. Measured choices: pages of 8 KiB, checkpoints elsewhere.

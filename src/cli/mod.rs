@@ -13,6 +13,7 @@ pub mod render;
 pub mod run;
 mod scratch;
 mod screen;
+pub mod show;
 pub mod store;
 mod visible;
 
@@ -38,6 +39,7 @@ struct Arguments {
 enum Command {
     Run(run::Args),
     Demo(demo::Args),
+    Show(show::Args),
     Incidents(incidents::Args),
     Check(check::Args),
     Render(render::Args),
@@ -66,6 +68,7 @@ fn obey(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Show(args) => show::run(args),
         Command::Incidents(args) => incidents::run(args),
         Command::Check(args) => check::run(args),
         Command::Render(args) => {

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod explain;
+pub mod forget;
 pub mod health;
 pub mod incidents;
 mod json;
@@ -41,6 +42,7 @@ enum Command {
     Demo(demo::Args),
     Show(show::Args),
     Incidents(incidents::Args),
+    Forget(forget::Args),
     Check(check::Args),
     Render(render::Args),
     Explain(explain::Args),
@@ -70,6 +72,7 @@ fn obey(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         Command::Show(args) => show::run(args),
         Command::Incidents(args) => incidents::run(args),
+        Command::Forget(args) => forget::run(args),
         Command::Check(args) => check::run(args),
         Command::Render(args) => {
             let config = configuration(args.config.as_deref())?;

@@ -4,7 +4,6 @@
 //! ones of other visitors share stays with those.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -13,7 +12,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::row::{self, COLUMNS};
-use super::{StoreError, Trouble, aside, check_for_reading, connect, hour_of, hour_start};
+use super::{
+    StoreError, Trouble, aside, check_for_reading, connect, hour_of, hour_start, may_read,
+};
 use crate::incident::Incident;
 
 /// How many rows go in one transaction: the proxy's commits wait no longer than that.
@@ -90,7 +91,7 @@ fn forget(
     find: impl Fn(&Connection, &str) -> rusqlite::Result<BTreeSet<i64>>,
 ) -> Result<Forgotten, StoreError> {
     let wrong = |kind: Trouble| StoreError::new(path, kind);
-    if let Err(error) = File::open(path) {
+    if let Err(error) = may_read(path) {
         return Err(wrong(error.into()));
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE);

@@ -196,6 +196,12 @@ fn check(connection: &Connection) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// Whether there is a file that this user may read. It is not opened for that: closed again, it would take the locks with it that
+/// this process's own connections hold (POSIX locks are the process's, not the descriptor's).
+fn may_read(path: &Path) -> io::Result<()> {
+    rustix::fs::access(path, rustix::fs::Access::READ_OK).map_err(io::Error::from)
+}
+
 /// Whether the file is a store of a version that is known; one that has been made but not written to holds nothing to read.
 fn check_for_reading(connection: &Connection) -> Result<(), Trouble> {
     check(connection)?;

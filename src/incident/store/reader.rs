@@ -1,6 +1,5 @@
 //! Asking the store, from any process, while another writes.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +15,9 @@ use crate::request_id::{Lookup, RequestId};
 
 use super::filter::{Filter, with};
 use super::row::{self, COLUMNS};
-use super::{Losses, StoreError, Trouble, check_for_reading, connect, hour_of, hour_start, seq_at};
+use super::{
+    Losses, StoreError, Trouble, check_for_reading, connect, hour_of, hour_start, may_read, seq_at,
+};
 
 /// How many incidents with one ID, one reference or one beginning are given.
 const SAME: usize = 100;
@@ -95,7 +96,7 @@ impl Reader {
     /// When there is none, or none that can be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let wrong = |kind: Trouble| StoreError::new(path, kind);
-        if let Err(error) = File::open(path) {
+        if let Err(error) = may_read(path) {
             return Err(wrong(error.into()));
         }
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY);

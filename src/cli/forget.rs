@@ -13,6 +13,10 @@ use crate::incident::StoreError;
 use crate::incident::store::{Forgotten, forget_client, forget_id};
 use crate::request_id::{Lookup, RequestId};
 
+/// What is said where the log could not be cut.
+const LOG_HELD: &str = "error: it is deleted, but still stands in the write-ahead log, which another process keeps open for reading\n  \
+    hint: end that process, such as a sqlite3 shell, and run this again";
+
 /// Remove what is stored of a request or of a visitor, and leave nothing behind.
 #[derive(Clone, Debug, clap::Args)]
 #[group(id = "whom", args = ["id", "client"], required = true, multiple = false)]
@@ -47,11 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if forgotten.log_cut {
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(
-        io::stderr(),
-        "error: it may still stand in the write-ahead log, which another process holds\n  hint: end other readers of the store, \
-         such as a sqlite3 shell, and wait for the next checkpoint"
-    )?;
+    writeln!(io::stderr(), "{LOG_HELD}")?;
     Ok(ExitCode::FAILURE)
 }
 

@@ -17,6 +17,13 @@ pub(super) struct Screen {
 }
 
 impl Screen {
+    /// No terminal.
+    #[cfg(test)]
+    pub(super) const PLAIN: Self = Self {
+        columns: None,
+        color: false,
+    };
+
     /// That of a standard stream.
     pub(super) fn of(stream: &(impl AsFd + IsTerminal)) -> Self {
         Self {

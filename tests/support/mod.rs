@@ -5,6 +5,7 @@ mod client;
 mod gateway;
 mod origin;
 mod program;
+mod terminal;
 mod tls;
 
 use std::sync::{Arc, Condvar, Mutex};
@@ -14,6 +15,7 @@ pub use client::{Answer, Client, End};
 pub use gateway::Gateway;
 pub use origin::{Origin, Received, Visit};
 pub use program::{Folder, Program, Said, get, said};
+pub use terminal::on_terminal;
 pub use tls::TlsOrigin;
 
 /// The longest that a test waits for anything.

@@ -32,7 +32,7 @@ pub struct Program {
     child: Child,
     log: Arc<Log>,
     reader: Option<JoinHandle<()>>,
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// What came on stderr so far, line by line.
@@ -156,8 +156,13 @@ impl Program {
             child,
             log,
             reader,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The folder that it was started in.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     /// What the process writes on stdout, to be piped by its command, up to a line that contains this.

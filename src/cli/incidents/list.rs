@@ -25,7 +25,7 @@ pub(super) fn print(args: &Args, filter: &Filter, reader: &Reader) -> anyhow::Re
         std::iter::once(table.header()).chain(rows).collect()
     };
     io::stdout().lock().write_all(text.as_bytes())?;
-    let notes = notes(&listed, more.then_some(limit), filter, reader)?;
+    let notes = notes(args, &listed, more.then_some(limit), filter, reader)?;
     tell(&notes, args.json)
 }
 
@@ -35,6 +35,7 @@ fn lines(listed: &[Listed]) -> serde_json::Result<String> {
 
 /// What is not on the list; `limit` where that has cut it.
 fn notes(
+    args: &Args,
     listed: &[Listed],
     limit: Option<usize>,
     filter: &Filter,
@@ -46,7 +47,7 @@ fn notes(
             "The newest {limit}; there are more: --limit N, or narrow it with --since, --status, --route, --cause."
         ));
     }
-    if listed.is_empty() && limit.is_none() {
+    if listed.is_empty() && limit.is_none() && !args.json {
         notes.push(none(reader)?);
     }
     notes.extend(losses(filter, reader)?);

@@ -92,8 +92,10 @@ fn kind(body: &BodyRecord) -> Kind {
     let sample = body.content.get(..SAMPLE).unwrap_or(&body.content);
     let begins = sample.trim_ascii_start().to_ascii_lowercase();
     let is_page = begins.starts_with(b"<!doctype html") || begins.starts_with(b"<html");
+    let declared = ["text/", "json", "xml", "javascript"];
+    let declared = declared.iter().any(|part| media.contains(part));
     match media.as_str() {
-        _ if !is_text(sample) => Kind::Binary,
+        _ if !is_text(sample, declared) => Kind::Binary,
         "text/html" | "application/xhtml+xml" => Kind::Html,
         _ if is_page => Kind::Html,
         _ if media.ends_with("json") || begins.starts_with(b"{") || begins.starts_with(b"[") => {
@@ -103,19 +105,15 @@ fn kind(body: &BodyRecord) -> Kind {
     }
 }
 
-/// Whether bytes are mostly text: at most a tenth of them is neither UTF-8 nor printable. What is declared does not matter.
-fn is_text(sample: &[u8]) -> bool {
+/// Whether bytes are mostly text: at most a tenth of them is neither UTF-8 nor anything that text holds; a third where text is declared.
+fn is_text(sample: &[u8], declared: bool) -> bool {
     let mut odd = 0;
     for chunk in sample.utf8_chunks() {
-        let plain = |letter: &char| !letter.is_control() || letter.is_ascii_whitespace();
-        odd += chunk.invalid().len();
-        odd += chunk
-            .valid()
-            .chars()
-            .filter(|letter| !plain(letter))
-            .count();
+        let controls = chunk.valid().chars().filter(|letter| letter.is_control());
+        let plain = |letter: &char| matches!(letter, '\n' | '\r' | '\t' | '\u{c}' | '\u{1b}');
+        odd += chunk.invalid().len() + controls.filter(|letter| !plain(letter)).count();
     }
-    odd * 10 <= sample.len()
+    odd * if declared { 3 } else { 10 } <= sample.len()
 }
 
 /// The beginning of a text, and how much is left out.
@@ -186,6 +184,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::incident::tests::sample;
 
     fn body(content_type: &str, content: impl AsRef<[u8]>) -> BodyRecord {
         let content = Bytes::copy_from_slice(content.as_ref());
@@ -216,6 +215,8 @@ mod tests {
             ),
             ("application/octet-stream", b"only text", Kind::Text),
             ("text/plain", b"a line with a \0 in it", Kind::Text),
+            ("text/plain", b"\x1b[2J\x1b]0;x\x07", Kind::Text),
+            ("text/plain", b"S\0t\0\xf6\0r\0", Kind::Binary),
         ] {
             assert_eq!(kind(&body(content_type, content)), expected, "{content:?}");
         }
@@ -228,6 +229,35 @@ mod tests {
         assert!(shown.ends_with("ü\n\n[983,040 more bytes; --body prints all]\n"));
         let odd = beginning(format!("a{}", "ü".repeat(TEXT)).as_bytes(), TEXT);
         assert!(odd.contains("ü\n\n[65,538 more bytes"));
+    }
+
+    #[test]
+    fn what_is_known_of_a_body_is_said_before_it() {
+        let whole = BodyRecord {
+            content_encoding: Some("gzip".to_owned()),
+            bytes: 1234,
+            redactions: 2,
+            ..body("text/plain\u{1b}", "oops")
+        };
+        let incident = |body| Incident {
+            body: Some(body),
+            ..sample("id-1")
+        };
+        let plain = Screen::PLAIN;
+        let told = |body| super::told(&incident(body), plain);
+        assert_eq!(
+            told(whole.clone()),
+            "\nThe body: text/plain\\x1b, 1,234 bytes, 4 kept, complete, decoded from gzip, 2 secrets taken out\n\noops\n"
+        );
+        let given_up = BodyRecord {
+            content: Bytes::new(),
+            kept: 0,
+            complete: false,
+            ..whole
+        };
+        assert!(
+            told(given_up).ends_with("\n\nIt is not kept: it was given up for lack of memory.\n")
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The store: one `SQLite` file in which every incident is found by its ID.
 //!
-//! In go batches of what the [queue](super::queue) holds, each one transaction; out come committed rows, and through [`Reader`] what a
+//! In go batches of what the queue holds, each one transaction; out come committed rows, and through [`Reader`] what a
 //! person asks for. One process writes, as `pardon.db.lock` says; any number read, while it runs. The file is made with mode 0600, and
 //! what is deleted from it is overwritten with zeros.
 //!
-//! Bounds: `incidents.max_size` and `max_age` (see [`retention`]), 10,000 refusals, 1,000 groups an hour.
+//! Bounds: `incidents.max_size` and `max_age` (`retention.rs`), 10,000 refusals, 1,000 groups an hour.
 
 mod aside;
 mod bodies;

@@ -199,7 +199,7 @@ fn foreign_ids_that_repeat_are_all_shown_the_newest_first() {
     let said = pardon(&gateway, &["show", "twice.and_again"]);
     assert_eq!(said.code, Some(0));
     assert!(
-        said.out.starts_with("1 of 3 with this ID\n"),
+        said.out.starts_with("1 of 3, the newest first\n"),
         "{}",
         said.out
     );
@@ -218,6 +218,15 @@ fn foreign_ids_that_repeat_are_all_shown_the_newest_first() {
         .map(|one| one["request"]["url"].clone())
         .collect();
     assert_eq!(urls, ["/third", "/second", "/first"]);
+    for _ in 0..9 {
+        gateway.get("/more", "X-Request-Id: twice.and_again\r\n");
+    }
+    let said = pardon(&gateway, &["show", "twice.and_again"]);
+    assert_eq!(said.out.matches(" of 12, the newest first\n").count(), 10);
+    assert!(
+        said.out
+            .ends_with("\n[2 more; --json prints each in one line]\n")
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use super::list::{losses, tell};
-use super::table::{or_dash, status};
+use super::table::{ID, or_dash, status};
 use super::{Args, LISTED};
 use crate::cli::screen::Screen;
 use crate::cli::{json, moment, store, visible};
@@ -69,7 +69,7 @@ impl Table {
         let route = self.route("ROUTE");
         let course = visible::padded("COURSE", self.course.width());
         let line = format!(
-            "{:>7}  {course}  FIRST  LAST  STATUS  {route}{:19}  SUMMARY",
+            "{:>7}  {course}  FIRST  LAST  STATUS  {route}{:ID$}  SUMMARY",
             "COUNT", "LAST ID"
         );
         format!("{}\n", self.screen.dim(&line))
@@ -78,39 +78,24 @@ impl Table {
     fn row(&self, group: &Group) -> String {
         let count = store::grouped(group.count);
         let course = visible::padded(&self.course.of(group), self.course.width());
-        let (first, last) = (
-            moment::age(group.first, self.now),
-            moment::age(group.last, self.now),
-        );
+        let [first, last] = [group.first, group.last].map(|time| moment::age(time, self.now));
         let status = status(Some(group.status));
         let route = self.route(&or_dash(visible::line(&group.route)));
+        let front = format!("{count:>7}  {course}  {first:>5}  {last:>4}  {status:6}  {route}");
         let newest = group.newest.as_ref();
-        let id = newest.map_or("-", |newest| newest.id.as_str());
-        let id = self.screen.bold(&visible::padded(id, 19));
-        let front =
-            format!("{count:>7}  {course}  {first:>5}  {last:>4}  {status:6}  {route}{id}  ");
-        let taken = 7
-            + 2
-            + self.course.width()
-            + 2
-            + 5
-            + 2
-            + 4
-            + 2
-            + 6
-            + 2
-            + visible::width(&route)
-            + 19
-            + 2;
-        let room = self
-            .screen
-            .columns
-            .map(|columns| columns.saturating_sub(taken).max(16));
-        let summary = summary(group);
-        let summary = room.map_or(summary.clone(), |room| {
-            visible::cut(&summary, room).into_owned().into()
-        });
-        format!("{front}{summary}\n")
+        let id = visible::padded(newest.map_or("-", |newest| newest.id.as_str()), ID);
+        let taken = visible::width(&front) + visible::width(&id) + 2;
+        let summary = self.fit(summary(group), taken);
+        format!("{front}{}  {summary}\n", self.screen.bold(&id))
+    }
+
+    /// What of a text has room in a line of which so many columns are taken.
+    fn fit<'a>(&self, text: Cow<'a, str>, taken: usize) -> Cow<'a, str> {
+        let Some(columns) = self.screen.columns else {
+            return text;
+        };
+        let room = columns.saturating_sub(taken).max(16);
+        visible::cut(&text, room).into_owned().into()
     }
 
     /// The column of routes, where there is one.

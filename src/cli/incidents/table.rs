@@ -10,7 +10,7 @@ use crate::incident::Cause;
 use crate::incident::store::Listed;
 
 /// Columns of an ID of ours.
-const ID: usize = 19;
+pub(super) const ID: usize = 19;
 /// A terminal narrower than this shows no routes.
 const ROOM_FOR_ROUTES: usize = 100;
 

@@ -21,6 +21,9 @@ use super::{json, visible};
 use crate::incident::Incident;
 use crate::incident::store::{Found, How, Reader};
 
+/// How many pages are printed where several incidents are meant.
+const PAGES: usize = 10;
+
 /// Show what an ID stands for: the request, the failure and the app's original answer.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -102,16 +105,21 @@ fn print_pages(reader: &Reader, how: How, found: &[Incident]) -> anyhow::Result<
         How::Beginning => writeln!(out, "Found by the beginning of its ID.\n")?,
         How::Reference => writeln!(out, "Found by the app's own reference.\n")?,
     }
-    for (place, incident) in found.iter().enumerate() {
-        if place > 0 {
+    let count = found.len();
+    for (number, incident) in (1..).zip(found.iter().take(PAGES)) {
+        if number > 1 {
             writeln!(out, "\n")?;
         }
-        if found.len() > 1 {
-            let number = format!("{} of {} with this ID", place + 1, found.len());
+        if count > 1 {
+            let number = format!("{number} of {count}, the newest first");
             writeln!(out, "{}\n", screen.bold(&number))?;
         }
         let page = page::of(incident, reader, screen, now)?;
         write!(out, "{page}")?;
+    }
+    if count > PAGES {
+        let more = count - PAGES;
+        writeln!(out, "\n\n[{more} more; --json prints each in one line]")?;
     }
     Ok(())
 }

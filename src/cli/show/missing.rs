@@ -13,21 +13,30 @@ use crate::incident::store::{Found, Listed, Reader};
 /// What is typed is shown up to here.
 const TYPED: usize = 80;
 
+/// How many of those that begin alike are listed.
+const SHOWN: usize = 20;
+
 /// The answer to what was not found.
 pub(super) fn told(typed: &str, found: &Found, reader: &Reader) -> Result<String, StoreError> {
     let typed = visible::line(typed.trim()).into_owned();
     let typed = visible::cut(&typed, TYPED);
     match found {
-        Found::Beginning(listed) => {
-            let count = store::counted(listed.len() as u64, "incident begins", "incidents begin");
-            let list = list(listed);
-            Ok(format!(
-                "error: {count} with `{typed}`; give more of the ID:\n\n{list}"
-            ))
-        }
+        Found::Beginning(listed) => Ok(beginning(&typed, listed)),
         Found::Mistyped(nearest) => Ok(mistyped(&typed, nearest)),
         Found::Nothing | Found::Incidents(..) => nothing(&typed, reader),
     }
+}
+
+fn beginning(typed: &str, listed: &[Listed]) -> String {
+    let count = store::counted(listed.len() as u64, "incident begins", "incidents begin");
+    let shown = listed.get(..SHOWN).unwrap_or(listed);
+    let newest = if shown.len() < listed.len() {
+        format!(" The newest {SHOWN}:")
+    } else {
+        String::new()
+    };
+    let list = list(shown);
+    format!("error: {count} with `{typed}`; give more of the ID.{newest}\n\n{list}")
 }
 
 fn mistyped(typed: &str, nearest: &[Listed]) -> String {

@@ -39,7 +39,10 @@ COPY --from=build /image/root/ /
 COPY --from=build --chown=65532:65532 /image/store/ /var/lib/
 
 USER 65532:65532
+# Where the store is, unless the configuration says otherwise.
 WORKDIR /var/lib/pardon
+# So that `docker exec CONTAINER pardon show ID` finds it.
+ENV PATH=/
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=2s CMD ["/pardon", "health"]
 ENTRYPOINT ["/pardon"]

@@ -5,8 +5,10 @@
 //! requests met a connection that the app was just closing.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -111,7 +113,13 @@ pub fn run(requests: u64, seed: u64) -> Report {
         duration: begun.elapsed(),
     };
     gateway.end();
+    drop(fs::remove_dir_all(folder()));
     report
+}
+
+/// Where its incidents go, of which there should be none.
+fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("pardon-stale-{}", std::process::id()))
 }
 
 #[expect(
@@ -125,6 +133,8 @@ fn gateway(app: SocketAddr) -> Gateway {
     config.server.listen = vec![Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))];
     config.admin.listen = Vec::new();
     config.server.workers = Some(2);
+    config.incidents.path = folder().join("pardon.db");
+    fs::create_dir_all(folder()).expect("a temporary folder");
     Gateway::start(&config).expect("a proxy on a free port")
 }
 

@@ -20,6 +20,7 @@ mod health;
 mod layout;
 mod live_apps;
 mod log;
+mod lookup;
 mod pages;
 mod passing;
 mod policy;

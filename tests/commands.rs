@@ -196,6 +196,13 @@ fn wrong_usage_exits_with_2() {
         &["render", "--status", "502", "--format", "pdf"],
         &["completions", "perl"],
         &["demo", "--listen", "here"],
+        &["show"],
+        &["show", "0S9Y", "--json", "--body"],
+        &["incidents", "--group", "--follow"],
+        &["incidents", "--since", "yesterday"],
+        &["incidents", "--status", "200"],
+        &["incidents", "--cause", "refusd"],
+        &["incidents", "--limit", "-1"],
     ] {
         let Said { code, out, err } = folder.pardon(wrong);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{wrong:?}");
@@ -213,6 +220,12 @@ fn what_is_not_there_exits_with_1_and_says_so() {
         (&["run", "--config", "."], "it is a folder"),
         (&["explain", "no.http"], "cannot read `no.http`"),
         (&["health", "--config", "no.toml"], "cannot read `no.toml`"),
+        (&["show", "0S9Y"], "there is no store at `/"),
+        (
+            &["incidents", "--config", "no.toml"],
+            "cannot read `no.toml`",
+        ),
+        (&["forget", "0S9Y", "--store", "no.db"], "no.db`"),
     ] {
         let Said { code, out, err } = folder.pardon(asked);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{asked:?}");
@@ -235,6 +248,9 @@ Usage: pardon <COMMAND>
 Commands:
   run          Run the proxy. Flags alone are enough for a sidecar; a file says more
   demo         Run the proxy before a built-in app that fails in every way there is, with a start page to click through
+  show         Show what an ID stands for: the request, the failure and the app's original answer
+  incidents    List what has failed, the newest first; or count what is alike; or follow it live
+  forget       Remove what is stored of a request or of a visitor, and leave nothing behind
   check        Check the configuration and print every problem at once
   render       Write pages to stdout or to files, as the proxy would serve them
   explain      Say what would be done with a raw HTTP response, and why
@@ -267,6 +283,80 @@ Options:
       --listen <ADDR>   The address to listen on, such as 127.0.0.1:8080 [env: PARDON_LISTEN=]
       --store <FILE>    The file that incidents are kept in; default: `incidents.path`, or pardon.db in the working folder [env: PARDON_STORE=]
   -h, --help            Print help
+",
+    );
+}
+
+#[test]
+fn the_help_of_show_says_what_may_be_typed() {
+    let help = Folder::new().pardon(&["show", "--help"]);
+    assert_eq!(help.code, Some(0));
+    assert_same(
+        &help.out,
+        "
+Show what an ID stands for: the request, the failure and the app's original answer
+
+Usage: pardon show [OPTIONS] <ID>
+
+Arguments:
+  <ID>  The ID as the visitor reads it out, however it is typed; or its beginning; or the app's own reference
+
+Options:
+      --json           Print the whole record as JSON, one object a line
+      --body           Print the original body, byte for byte as it is kept
+      --store <FILE>   The file that incidents are kept in; default: `incidents.path`, or pardon.db in the working folder [env: PARDON_STORE=]
+      --config <FILE>  The configuration file that names it; default: pardon.toml, then /etc/pardon/pardon.toml [env: PARDON_CONFIG=]
+  -h, --help           Print help
+",
+    );
+}
+
+#[test]
+fn the_help_of_incidents_lists_its_filters() {
+    let help = Folder::new().pardon(&["incidents", "--help"]);
+    assert_eq!(help.code, Some(0));
+    assert_same(
+        &help.out,
+        "
+List what has failed, the newest first; or count what is alike; or follow it live
+
+Usage: pardon incidents [OPTIONS]
+
+Options:
+      --since <TIME>     Not older than this: 30m, 1h, 7d, or a time such as 2024-02-03T04:05:06Z
+      --status <STATUS>  With this status: 500, 502-504, 5xx; several with commas between
+      --route <NAME>     Of this route
+      --cause <CAUSE>    Of this cause; `refused` lists the requests that Pardon itself refused with a page
+      --group            Count what is alike, the most frequent first
+  -f, --follow           Print the last few, then each new one as it comes, until Ctrl-C
+      --limit <N>        How many at most; default: 50, with --follow 10 before the new ones
+      --json             Print JSON, one object a line
+      --store <FILE>     The file that incidents are kept in; default: `incidents.path`, or pardon.db in the working folder [env: PARDON_STORE=]
+      --config <FILE>    The configuration file that names it; default: pardon.toml, then /etc/pardon/pardon.toml [env: PARDON_CONFIG=]
+  -h, --help             Print help
+",
+    );
+}
+
+#[test]
+fn the_help_of_forget_says_what_goes() {
+    let help = Folder::new().pardon(&["forget", "--help"]);
+    assert_eq!(help.code, Some(0));
+    assert_same(
+        &help.out,
+        "
+Remove what is stored of a request or of a visitor, and leave nothing behind
+
+Usage: pardon forget [OPTIONS] <ID|--client <ADDRESS>>
+
+Arguments:
+  [ID]  The whole ID of what is to be forgotten
+
+Options:
+      --client <ADDRESS>  The visitor who is to be forgotten: everything recorded under this address, or with it in a header
+      --store <FILE>      The file that incidents are kept in; default: `incidents.path`, or pardon.db in the working folder [env: PARDON_STORE=]
+      --config <FILE>     The configuration file that names it; default: pardon.toml, then /etc/pardon/pardon.toml [env: PARDON_CONFIG=]
+  -h, --help              Print help
 ",
     );
 }

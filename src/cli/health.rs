@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::config::{Config, Report};
+use crate::config::Report;
 
 /// How long each step of the question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -55,21 +55,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Where the operator's listener is: as the file says, or the default where there is no file. What is wrong with the rest of the
-/// file does not matter here: the running process has read an earlier one.
+/// Where the operator's listener is: as the file says, or the default where there is no file.
 fn address(args: &Args) -> Result<Option<SocketAddr>, Report> {
-    let config = match (&args.config, &args.upstream) {
-        (None, Some(_)) => Ok(Config::default()),
-        (named, _) => super::configuration(named.as_deref()),
-    };
-    let admin = match config {
-        Ok(config) => config.admin,
-        Err(report) => match report.readable() {
-            Some(config) => config.admin.clone(),
-            None => return Err(report),
-        },
-    };
-    Ok(admin.listen.first().map(|address| reachable(*address)))
+    let config = super::running_configuration(args.config.as_deref(), args.upstream.is_some())?;
+    let first = config.admin.listen.first();
+    Ok(first.map(|address| reachable(*address)))
 }
 
 /// An address to connect to: loopback where the listener is on all.

@@ -5,10 +5,18 @@ pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod explain;
+pub mod forget;
 pub mod health;
+pub mod incidents;
+mod json;
+mod moment;
 pub mod render;
 pub mod run;
 mod scratch;
+mod screen;
+pub mod show;
+pub mod store;
+mod visible;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -17,6 +25,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, Report};
+use crate::incident::StoreError;
 
 /// Keeps an app's failures and shows visitors a calm page with a reference.
 #[derive(Debug, Parser)]
@@ -31,6 +40,9 @@ struct Arguments {
 enum Command {
     Run(run::Args),
     Demo(demo::Args),
+    Show(show::Args),
+    Incidents(incidents::Args),
+    Forget(forget::Args),
     Check(check::Args),
     Render(render::Args),
     Explain(explain::Args),
@@ -58,6 +70,9 @@ fn obey(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Show(args) => show::run(args),
+        Command::Incidents(args) => incidents::run(args),
+        Command::Forget(args) => forget::run(args),
         Command::Check(args) => check::run(args),
         Command::Render(args) => {
             let config = configuration(args.config.as_deref())?;
@@ -76,11 +91,15 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     cause.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// An error as a person reads it: what is wrong with a configuration as a compiler would print it, the rest on one line.
+/// An error as a person reads it: what is wrong with a configuration as a compiler would print it, with a store together with what to
+/// do, the rest on one line.
 fn told(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<Report>() {
-        Some(report) => report.render(color_on(&io::stderr())),
-        None => format!("error: {error:#}"),
+    if let Some(report) = error.downcast_ref::<Report>() {
+        return report.render(color_on(&io::stderr()));
+    }
+    match error.downcast_ref::<StoreError>().map(StoreError::hint) {
+        None | Some("") => format!("error: {error:#}"),
+        Some(hint) => format!("error: {error}\n  hint: {hint}"),
     }
 }
 
@@ -88,6 +107,16 @@ fn told(error: &anyhow::Error) -> String {
 fn color_on(stream: &impl IsTerminal) -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     stream.is_terminal() && !refused
+}
+
+/// The configuration of a running process, as far as it can be known: of the file, or the default where flags alone made it. What is
+/// wrong with the rest of the file does not matter: the process has read an earlier one.
+fn running_configuration(named: Option<&Path>, upstream: bool) -> Result<Config, Report> {
+    if named.is_none() && upstream {
+        return Ok(Config::default());
+    }
+    let config = configuration(named);
+    config.or_else(|report| report.readable().cloned().ok_or(report))
 }
 
 /// The configuration that a file holds, or the defaults where none is named and none is in the usual places.

@@ -270,6 +270,15 @@ impl StatusSet {
     }
 }
 
+impl FromStr for StatusSet {
+    type Err = String;
+
+    /// Reads one entry: `"500"`, `"502-504"`, `"5xx"`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        StatusRange::read(text).map(|range| Self(vec![range.0]))
+    }
+}
+
 /// One entry of a [`StatusSet`].
 struct StatusRange(RangeInclusive<u16>);
 

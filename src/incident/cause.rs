@@ -92,7 +92,7 @@ impl Cause {
 
     /// What happened, for an operator, where nothing more is known.
     #[must_use]
-    pub(super) fn sentence(self) -> &'static str {
+    pub fn sentence(self) -> &'static str {
         match self {
             Self::UpstreamStatus => "the app answered with an error and no text",
             Self::ConnectFailed => "the app could not be reached",

@@ -33,3 +33,6 @@ pub use record::{
 };
 pub use redact::Redactor;
 pub use store::{Losses, StoreError, Trouble};
+
+#[cfg(test)]
+pub(crate) use record::tests;

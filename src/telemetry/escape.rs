@@ -51,10 +51,10 @@ fn json_letter(out: &mut dyn Write, letter: char) -> fmt::Result {
     }
 }
 
-/// Writes text for a terminal: controls, line separators and characters that reorder the line are shown as `\u{1b}`.
+/// Writes text for a terminal: controls, line separators and characters that reorder the line or show nothing stand as `\u{1b}`.
 pub(super) fn terminal(out: &mut dyn Write, text: &str) -> fmt::Result {
     let mut rest = text;
-    while let Some((place, letter)) = rest.char_indices().find(|(_, letter)| moves(*letter)) {
+    while let Some((place, letter)) = rest.char_indices().find(|(_, letter)| is_obeyed(*letter)) {
         let (clean, doubtful) = rest.split_at_checked(place).unwrap_or((rest, ""));
         out.write_str(clean)?;
         match letter {
@@ -68,10 +68,13 @@ pub(super) fn terminal(out: &mut dyn Write, text: &str) -> fmt::Result {
     out.write_str(rest)
 }
 
-/// Whether a terminal would do something other than show this character where it stands.
-fn moves(letter: char) -> bool {
+/// Whether a terminal would do something other than show this character where it stands: it moves the cursor, reorders the line, or
+/// leaves no trace. The joiners U+200C and U+200D are none of these: whole languages, and emoji, are written with them.
+pub(crate) fn is_obeyed(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(letter,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Writes text as nginx writes it in its access log: quotes, backslashes, controls and everything beyond ASCII as `\x22`;

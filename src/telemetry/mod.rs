@@ -22,6 +22,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 pub use access::AccessLine;
 pub use counters::{COUNTERS, Counter, Counters, CountersSnapshot};
+pub(crate) use escape::is_obeyed;
 
 use self::backlog::{Backlog, LineWriter};
 use self::line::Form;

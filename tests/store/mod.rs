@@ -1,6 +1,7 @@
 //! Every ID that a visitor has seen can be looked up, whatever the disk does.
 
 mod damage;
+mod storms;
 mod trouble;
 
 use std::path::Path;

@@ -82,9 +82,13 @@ fn a_folder_that_is_not_there_yet() {
     assert!(record.contains("ValueError: no price"));
     ids.push(page(&program));
 
-    fs::create_dir(program.folder().join("later")).unwrap();
+    fs::create_dir(program.folder().path().join("later")).unwrap();
 
-    all_is_well_again(&program, &program.folder().join("later/pardon.db"), &ids);
+    all_is_well_again(
+        &program,
+        &program.folder().path().join("later/pardon.db"),
+        &ids,
+    );
 }
 
 #[test]
@@ -115,7 +119,7 @@ fn a_disk_that_is_read_only() {
     let mut remount = Command::new("nsenter");
     let number = program.number().to_string();
     remount.args(["--mount", "--target", &number, "mount", "-o", "remount,rw"]);
-    let done = said(remount.arg(program.folder().join("disk")));
+    let done = said(remount.arg(program.folder().path().join("disk")));
     assert_eq!(done.code, Some(0), "{}", done.err);
 
     all_is_well_again(&program, &program.disk().join("pardon.db"), &ids);
@@ -124,7 +128,7 @@ fn a_disk_that_is_read_only() {
 #[test]
 fn a_file_that_another_process_has_locked() {
     let program = run("pardon.db");
-    let store = program.folder().join("pardon.db");
+    let store = program.folder().path().join("pardon.db");
     let mut ids = vec![page(&program)];
     let other = Connection::open(&store).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -146,10 +150,10 @@ fn a_file_that_another_process_has_locked() {
 #[test]
 fn a_file_that_is_taken_away_while_it_is_used() {
     let program = run("pardon.db");
-    let store = program.folder().join("pardon.db");
+    let store = program.folder().path().join("pardon.db");
     page(&program);
     for file in ["pardon.db", "pardon.db-wal", "pardon.db-shm"] {
-        fs::remove_file(program.folder().join(file)).unwrap();
+        fs::remove_file(program.folder().path().join(file)).unwrap();
     }
     program.line("the store's file is gone");
     let id = page(&program);
@@ -161,10 +165,10 @@ fn a_file_that_is_taken_away_while_it_is_used() {
 fn two_processes_on_one_store() {
     let first = run("pardon.db");
     let id = page(&first);
-    let config = first.folder().join("pardon.toml");
+    let config = first.folder().path().join("pardon.toml");
 
     let second = refused(
-        first.folder(),
+        first.folder().path(),
         &["run", "--config", config.to_str().unwrap()],
     );
 
@@ -172,7 +176,7 @@ fn two_processes_on_one_store() {
     let says = format!("in use by another process ({})", first.number());
     assert!(second.err.contains(&says), "{}", second.err);
     assert!(second.err.contains("--store FILE"), "{}", second.err);
-    assert!(has(&first.folder().join("pardon.db"), &id));
+    assert!(has(&first.folder().path().join("pardon.db"), &id));
 }
 
 #[test]

@@ -146,6 +146,11 @@ impl Gateway {
         Reader::open(&self.store).unwrap()
     }
 
+    /// Where its store is, for other processes.
+    pub fn store_path(&self) -> &Path {
+        &self.store
+    }
+
     /// How many bytes its captures and waiting incidents take now.
     pub fn memory_taken(&self) -> usize {
         self.inner.incidents().budget().taken()

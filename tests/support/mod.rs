@@ -6,6 +6,7 @@ mod gateway;
 mod origin;
 mod program;
 pub mod recorded;
+mod terminal;
 mod tls;
 
 use std::sync::{Arc, Condvar, Mutex};
@@ -15,6 +16,7 @@ pub use client::{Answer, Client, End};
 pub use gateway::Gateway;
 pub use origin::{Origin, Received, Visit};
 pub use program::{Folder, Program, Said, get, said};
+pub use terminal::on_terminal;
 pub use tls::TlsOrigin;
 
 /// The longest that a test waits for anything.

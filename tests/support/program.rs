@@ -180,9 +180,9 @@ impl Program {
         }
     }
 
-    /// The folder that it runs in.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// The folder that it was started in.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     /// The process's number.

@@ -20,6 +20,8 @@ pub enum Trouble {
     Missing,
     /// Another process writes to it; its number, if it left one.
     InUse(Option<u32>),
+    /// No process has written to it yet.
+    Empty,
     /// It is a `SQLite` file of some other program.
     Foreign,
     /// It was written by a newer version of Pardon: the file's version.
@@ -62,8 +64,8 @@ impl StoreError {
     /// What to do about it, where that can be said.
     #[must_use]
     pub fn hint(&self) -> &'static str {
-        match self.kind {
-            Trouble::Missing => {
+        match &self.kind {
+            Trouble::Missing | Trouble::Empty => {
                 "name the file with --store FILE, or the configuration with --config FILE"
             }
             Trouble::InUse(_) => {
@@ -75,6 +77,9 @@ impl StoreError {
             }
             Trouble::Full(_) => "make room on its disk",
             Trouble::Locked(_) => "end the process that holds it, such as a sqlite3 shell",
+            Trouble::Files(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                "run this as the user that Pardon runs as"
+            }
             Trouble::Damaged(_) | Trouble::Database(_) | Trouble::Files(_) => "",
         }
     }
@@ -85,6 +90,7 @@ impl fmt::Display for StoreError {
         let path = self.path.display();
         match &self.kind {
             Trouble::Missing => write!(f, "there is no store at `{path}`"),
+            Trouble::Empty => write!(f, "`{path}` is empty: no Pardon has written to it yet"),
             Trouble::InUse(Some(process)) => {
                 write!(
                     f,

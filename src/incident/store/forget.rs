@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::row::{self, COLUMNS};
-use super::{StoreError, Trouble, aside, check, connect, hour_of, hour_start};
+use super::{
+    StoreError, Trouble, aside, check_for_reading, connect, hour_of, hour_start, may_read,
+};
 use crate::incident::Incident;
 
 /// How many rows go in one transaction: the proxy's commits wait no longer than that.
@@ -89,12 +91,12 @@ fn forget(
     find: impl Fn(&Connection, &str) -> rusqlite::Result<BTreeSet<i64>>,
 ) -> Result<Forgotten, StoreError> {
     let wrong = |kind: Trouble| StoreError::new(path, kind);
-    if let Err(error) = std::fs::metadata(path) {
+    if let Err(error) = may_read(path) {
         return Err(wrong(error.into()));
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE);
     let connection = connection.map_err(|error| wrong(error.into()))?;
-    check(&connection).map_err(wrong)?;
+    check_for_reading(&connection).map_err(wrong)?;
     let forgotten = forget_in(&connection, find).map_err(|error| wrong(error.into()))?;
     Ok(Forgotten {
         set_aside: aside::set_aside_of(path),

@@ -6,19 +6,23 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::Row;
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
 
+use crate::incident::record::{shared_text, to_the_millisecond};
 use crate::incident::{Cause, Fingerprint};
 use crate::request_id::RequestId;
 
 use super::filter::{Filter, with};
-use super::{Reader, StoreError, hour_of, moment, row};
+use super::{Reader, StoreError, hour_of, hour_start, moment, row, seq_at};
 
-/// Incidents that are alike.
-#[derive(Clone, Debug)]
+/// Incidents that are alike. Its JSON has these fields in this order.
+#[derive(Clone, Debug, Serialize)]
 pub struct Group {
     /// What they have in common; 0 where an hour had more than 1,000 groups, for the rest of them.
     pub fingerprint: Fingerprint,
     /// The name of the route.
+    #[serde(serialize_with = "shared_text")]
     pub route: Arc<str>,
     /// The status; 0 for none.
     pub status: u16,
@@ -27,13 +31,25 @@ pub struct Group {
     /// How many there were.
     pub count: u64,
     /// When the first came, to the millisecond.
+    #[serde(serialize_with = "to_the_millisecond")]
     pub first: Timestamp,
     /// When the last came.
+    #[serde(serialize_with = "to_the_millisecond")]
     pub last: Timestamp,
-    /// How many there were in each hour, counted from 2020, in order.
-    pub hours: Vec<(i64, u64)>,
-    /// The ID and the summary of the last one; absent when that is no longer kept.
-    pub newest: Option<(RequestId, String)>,
+    /// How many there were in each hour that had any, by its beginning, in order.
+    #[serde(serialize_with = "each_hour")]
+    pub hours: Vec<(Timestamp, u64)>,
+    /// The last one; absent when that is no longer kept.
+    pub newest: Option<Headline>,
+}
+
+/// What stands for a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Headline {
+    /// The incident's ID.
+    pub id: RequestId,
+    /// Its failure in one line.
+    pub summary: String,
 }
 
 impl Reader {
@@ -45,6 +61,19 @@ impl Reader {
     pub fn groups(&self, filter: &Filter, limit: usize) -> Result<Vec<Group>, StoreError> {
         self.try_groups(filter, limit)
             .map_err(|error| self.error(error))
+    }
+
+    /// How many incidents with this fingerprint there were since then; the hour of that moment counts whole.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn alike(&self, fingerprint: Fingerprint, since: Timestamp) -> Result<u64, StoreError> {
+        let sql =
+            "SELECT coalesce(sum(count), 0) FROM group_hours WHERE hour >= ?1 AND fingerprint = ?2";
+        let values = (hour_of(seq_at(since)), fingerprint.0.cast_signed());
+        let count = self.connection.query_row(sql, values, |row| row.get(0));
+        count.map_err(|error| self.error(error))
     }
 
     fn try_groups(&self, filter: &Filter, limit: usize) -> rusqlite::Result<Vec<Group>> {
@@ -76,7 +105,7 @@ impl Reader {
                 Some((group, newest)) => {
                     group.count += count;
                     group.last = moment(last);
-                    group.hours.push((hour, count));
+                    group.hours.push((start_of(hour), count));
                     *newest = last;
                 }
                 None => drop(groups.insert(key, (group(row, hour, count)?, last))),
@@ -85,11 +114,15 @@ impl Reader {
         Ok(groups.into_values().collect())
     }
 
-    fn headline(&self, seq: i64) -> rusqlite::Result<Option<(RequestId, String)>> {
+    fn headline(&self, seq: i64) -> rusqlite::Result<Option<Headline>> {
         let sql = "SELECT id, summary FROM incidents WHERE seq = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows =
-            statement.query_map([seq], |row| Ok((row::id(row)?, row.get("summary")?)))?;
+        let mut rows = statement.query_map([seq], |row| {
+            Ok(Headline {
+                id: row::id(row)?,
+                summary: row.get("summary")?,
+            })
+        })?;
         rows.next().transpose()
     }
 }
@@ -103,7 +136,19 @@ fn group(row: &Row<'_>, hour: i64, count: u64) -> rusqlite::Result<Group> {
         count,
         first: moment(row.get("first")?),
         last: moment(row.get("last")?),
-        hours: vec![(hour, count)],
+        hours: vec![(start_of(hour), count)],
         newest: None,
     })
+}
+
+fn start_of(hour: i64) -> Timestamp {
+    moment(hour_start(hour))
+}
+
+fn each_hour<S: Serializer>(hours: &[(Timestamp, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(Some(hours.len()))?;
+    for (hour, count) in hours {
+        list.serialize_element(&(format!("{hour:.0}"), count))?;
+    }
+    list.end()
 }

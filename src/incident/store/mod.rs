@@ -1,10 +1,10 @@
 //! The store: one `SQLite` file in which every incident is found by its ID.
 //!
-//! In go batches of what the [queue](super::queue) holds, each one transaction; out come committed rows, and through [`Reader`] what a
+//! In go batches of what the queue holds, each one transaction; out come committed rows, and through [`Reader`] what a
 //! person asks for. One process writes, as `pardon.db.lock` says; any number read, while it runs. The file is made with mode 0600, and
 //! what is deleted from it is overwritten with zeros.
 //!
-//! Bounds: `incidents.max_size` and `max_age` (see [`retention`]), 10,000 refusals, 1,000 groups an hour.
+//! Bounds: `incidents.max_size` and `max_age` (`retention.rs`), 10,000 refusals, 1,000 groups an hour.
 
 mod aside;
 mod bodies;
@@ -45,7 +45,7 @@ pub(super) use checkpoint::{Checkpoints, Gate};
 pub use error::{StoreError, Trouble};
 pub use filter::Filter;
 pub use forget::{Forgotten, forget_client, forget_id};
-pub use grouped::Group;
+pub use grouped::{Group, Headline};
 pub(super) use lock::Lock;
 pub use losses::Losses;
 pub use reader::{Found, How, Listed, Reader};
@@ -194,6 +194,21 @@ fn check(connection: &Connection) -> Result<(), Trouble> {
         return Err(Trouble::Newer(version));
     }
     Ok(())
+}
+
+/// Whether there is a file that this user may read. It is not opened for that: closed again, it would take the locks with it that
+/// this process's own connections hold (POSIX locks are the process's, not the descriptor's).
+fn may_read(path: &Path) -> io::Result<()> {
+    rustix::fs::access(path, rustix::fs::Access::READ_OK).map_err(io::Error::from)
+}
+
+/// Whether the file is a store of a version that is known; one that has been made but not written to holds nothing to read.
+fn check_for_reading(connection: &Connection) -> Result<(), Trouble> {
+    check(connection)?;
+    match schema::version(connection)? {
+        0 => Err(Trouble::Empty),
+        _ => Ok(()),
+    }
 }
 
 /// The settings of a writer, and the tables. Measured choices: pages of 8 KiB, checkpoints elsewhere.

@@ -7,13 +7,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row, ToSql};
+use serde::Serialize;
 
+use crate::incident::record::{shared_text, to_the_millisecond};
 use crate::incident::{Cause, Fingerprint, Incident};
 use crate::request_id::{Lookup, RequestId};
 
 use super::filter::{Filter, with};
 use super::row::{self, COLUMNS};
-use super::{Losses, StoreError, Trouble, check, connect, hour_of, hour_start, seq_at};
+use super::{
+    Losses, StoreError, Trouble, check_for_reading, connect, hour_of, hour_start, may_read, seq_at,
+};
 
 /// How many incidents with one ID, one reference or one beginning are given.
 const SAME: usize = 100;
@@ -50,18 +54,20 @@ pub enum How {
     Reference,
 }
 
-/// An incident in a list.
-#[derive(Clone, Debug)]
+/// An incident in a list. Its JSON has these fields in this order.
+#[derive(Clone, Debug, Serialize)]
 pub struct Listed {
     /// Its place in time.
     pub seq: i64,
     /// The request's ID.
     pub id: RequestId,
     /// When the request came.
+    #[serde(serialize_with = "to_the_millisecond")]
     pub time: Timestamp,
     /// Why it failed.
     pub cause: Cause,
     /// The name of the route.
+    #[serde(serialize_with = "shared_text")]
     pub route: Arc<str>,
     /// The status that the visitor got, else the app's.
     pub status: Option<u16>,
@@ -77,7 +83,8 @@ pub struct Listed {
     pub fingerprint: Fingerprint,
     /// The app's own reference.
     pub reference: Option<String>,
-    /// Whether its body has been read to its end.
+    /// Whether its body has been read to its end; not part of the JSON.
+    #[serde(skip)]
     pub settled: bool,
 }
 
@@ -89,12 +96,12 @@ impl Reader {
     /// When there is none, or none that can be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let wrong = |kind: Trouble| StoreError::new(path, kind);
-        if let Err(error) = std::fs::metadata(path) {
+        if let Err(error) = may_read(path) {
             return Err(wrong(error.into()));
         }
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
         let connection = connection.map_err(|error| wrong(error.into()))?;
-        check(&connection).map_err(wrong)?;
+        check_for_reading(&connection).map_err(wrong)?;
         Ok(Self {
             path: path.to_owned(),
             connection,

@@ -125,7 +125,9 @@ fn forgetting_leaves_nothing_in_the_file_or_the_log() {
     assert!(memchr::memmem::find(&bytes, b"of-another").is_some());
     let groups = folder.reader().groups(&Filter::default(), 9).unwrap();
     assert_eq!(groups[0].count, 1);
-    assert_eq!(groups[0].newest.as_ref().unwrap().0.as_str(), "of-another");
+    assert_eq!(groups[0].newest.as_ref().unwrap().id.as_str(), "of-another");
+    let alike = folder.reader().alike(groups[0].fingerprint, Timestamp::MIN);
+    assert_eq!(alike.unwrap(), 1);
 }
 
 #[test]

@@ -184,6 +184,18 @@ fn newer_files_and_those_of_other_programs_are_left_alone() {
 }
 
 #[test]
+fn a_file_that_nobody_has_written_to_is_said_to_be_empty() {
+    let folder = Folder::new();
+    fs::write(folder.file(), "").unwrap();
+    for refused in [
+        Reader::open(&folder.file()).err().unwrap(),
+        forget_id(&folder.file(), "id-1").unwrap_err(),
+    ] {
+        assert!(matches!(refused.kind(), Trouble::Empty), "{refused}");
+    }
+}
+
+#[test]
 fn seqs_are_strictly_ordered_even_when_time_is_not() {
     let folder = Folder::new();
     let times = [

@@ -1,0 +1,18 @@
+//! Storms: nothing that a visitor has seen is lost, not even when the process is killed in the middle of it.
+
+use std::path::Path;
+
+use super::storm::kills;
+use crate::support::Folder;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pardon");
+
+#[test]
+fn every_id_that_was_received_is_found_after_the_process_was_killed() {
+    let folder = Folder::new();
+
+    let report = kills::run(Path::new(PROGRAM), folder.path(), 5, 7).unwrap();
+
+    assert!(report.is_good(), "{report}");
+    assert!(report.received > 200, "{report}");
+}

@@ -19,5 +19,5 @@ pub use log::log;
 pub use record::{
     Amendment, BodyRecord, HeaderField, Incident, RequestRecord, Served, UpstreamRecord,
 };
-pub use redact::Redactor;
+pub use redact::{Mark, Redacted, Redactor};
 pub use summary::summary;

@@ -50,16 +50,36 @@ enum Framing {
 }
 
 /// An answer as it was recorded.
-struct Recorded {
+pub struct Recorded {
     entry: Entry,
     bytes: Vec<u8>,
     line: String,
-    headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     /// Without its framing, content codings and all.
     body: Vec<u8>,
 }
 
 impl Recorded {
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/fixtures/answers"]
+            .iter()
+            .collect();
+        let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
+        let entries: Vec<Entry> = serde_json::from_str(&manifest).unwrap();
+        let read = |entry| Self::read(&folder, entry);
+        entries.into_iter().map(read).collect()
+    }
+
+    pub fn name(&self) -> &str {
+        &self.entry.name
+    }
+
+    /// The strings in it that tell of its insides: frames of traces, paths, exceptions and the like.
+    pub fn inner_things(&self) -> impl Iterator<Item = &str> {
+        self.entry.leaks.values().flatten().map(String::as_str)
+    }
+
     fn read(folder: &std::path::Path, entry: Entry) -> Self {
         let bytes = fs::read(folder.join(format!("{}.http", entry.name))).unwrap();
         let end = find(&bytes, b"\r\n\r\n").unwrap();
@@ -89,7 +109,7 @@ impl Recorded {
     }
 
     /// The body as the app meant it.
-    fn decoded(&self) -> Vec<u8> {
+    pub fn decoded(&self) -> Vec<u8> {
         let mut decoded = Vec::new();
         match self.entry.content_encoding.as_deref() {
             Some("gzip") => GzDecoder::new(&*self.body)
@@ -149,15 +169,7 @@ impl Recorded {
 
 /// All answers, with an app that gives them.
 fn replay() -> (Vec<Arc<Recorded>>, Origin) {
-    let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/fixtures/answers"]
-        .iter()
-        .collect();
-    let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
-    let entries: Vec<Entry> = serde_json::from_str(&manifest).unwrap();
-    let each = entries
-        .into_iter()
-        .map(|entry| Arc::new(Recorded::read(&folder, entry)));
-    let recorded: Vec<_> = each.collect();
+    let recorded: Vec<_> = Recorded::all().into_iter().map(Arc::new).collect();
     let known: HashMap<_, _> = recorded
         .iter()
         .map(|answer| (answer.entry.name.clone(), Arc::clone(answer)))

@@ -5,6 +5,7 @@
 //! share with the incidents kept.
 
 mod cause;
+mod charset;
 mod fingerprint;
 mod keep;
 mod log;
@@ -13,6 +14,7 @@ mod redact;
 mod summary;
 
 pub use cause::Cause;
+pub use charset::to_utf8;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use keep::{Budget, Commit, Confirmation, Counts, Incidents, Reservation};
 pub use log::log;

@@ -23,6 +23,9 @@ struct Authority {
 
 /// The password of a URL, behind its `://`.
 pub(super) fn password(text: &[u8], start: usize) -> Option<Secret> {
+    if !may_hold(text.get(start..)?) {
+        return None;
+    }
     let mut authority = read(text, start, AUTHORITY, |byte| b"/?#".contains(&byte));
     if authority.at_sign.is_none() && !has_port(text, &authority) {
         authority = read(text, start, BEYOND, |_| false);
@@ -40,6 +43,12 @@ pub(super) fn password(text: &[u8], start: usize) -> Option<Secret> {
     let left =
         secret.is_empty() || is_masked(secret) || is_placeholder(secret) || is_interpolated(secret);
     (!left).then_some(Secret::new("password", range))
+}
+
+/// Whether an at sign may come, plain or escaped, or the text ends before one can.
+fn may_hold(rest: &[u8]) -> bool {
+    let window = rest.get(..AUTHORITY);
+    window.is_none_or(|window| memchr::memchr3(b'@', b'&', b'\\', window).is_some())
 }
 
 fn read(text: &[u8], start: usize, longest: usize, ends: impl Fn(u8) -> bool) -> Authority {

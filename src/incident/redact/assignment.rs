@@ -52,13 +52,24 @@ pub(super) fn find(text: &[u8], word: &Range<usize>) -> Result<Secret, usize> {
 }
 
 fn named(text: &[u8], word: &Range<usize>) -> Option<Secret> {
-    let name = name::around(text, word)?;
+    let name = name::around(text, word).filter(|name| may_join(text, name))?;
     let label = Label::of(text.get(name.clone())?)?;
     if is_mark(text, &name) || is_unexpected(text, &name) {
         return None;
     }
     let range = Joined::read(text, name, label)?.value(text)?;
     Some(Secret::new(label.word(), range))
+}
+
+/// Whether what follows a name can join it to a value: a quick look, since most words are just words.
+fn may_join(text: &[u8], name: &Range<usize>) -> bool {
+    let rest = text.get(name.end..).unwrap_or_default();
+    let next = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+    let option = || {
+        text.get(name.clone())
+            .is_some_and(|name| name.starts_with(b"--"))
+    };
+    next.is_some_and(|byte| b"=:\"'`\\]%&<>|?(\xc2".contains(byte)) || option()
 }
 
 /// The value behind the name of a header that the user has listed, in a dump of headers or variables.
@@ -228,14 +239,7 @@ impl Joined {
         }
         let secret = match self.joint {
             Joint::Comma | Joint::Call => None,
-            Joint::Cell
-                if matches!(
-                    self.label,
-                    Label::Authorization | Label::Cookie | Label::Header
-                ) =>
-            {
-                value::line(text, self.value, None)
-            }
+            Joint::Cell if self.label.is_of_header() => value::line(text, self.value, None),
             Joint::Cell => value::cell(text, self.value),
             Joint::Element => value::element(text, self.value),
             _ if self.line => None,

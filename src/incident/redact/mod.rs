@@ -9,6 +9,7 @@ mod address;
 mod assignment;
 mod card;
 mod credential;
+mod literals;
 mod name;
 mod own;
 mod search;
@@ -147,7 +148,7 @@ impl Redactor {
     pub fn marks(&self, text: &[u8]) -> Vec<Mark> {
         let mut marks = Vec::new();
         if self.rules.builtin {
-            search::find(text, &mut marks);
+            search::find(text, &self.rules.query, &mut marks);
             cards(text, &mut marks);
         }
         self.rules.names.find(text, &mut marks);

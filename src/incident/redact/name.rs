@@ -39,6 +39,11 @@ impl Label {
         }
     }
 
+    /// Whether a value may be many words.
+    pub(super) fn is_of_header(self) -> bool {
+        matches!(self, Self::Authorization | Self::Cookie | Self::Header)
+    }
+
     /// What a name is the name of, when it is that of a secret.
     pub(super) fn of(name: &[u8]) -> Option<Self> {
         let mut label = None;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use http::HeaderName;
 use regex::bytes::{Captures, Regex, RegexSet};
 
+use super::literals::PARAMETERS;
 use super::name::Label;
 use super::search::Search;
 use super::value::{self, Form};
@@ -108,7 +109,9 @@ impl Names {
         let mut literals = Vec::new();
         let covered =
             |name: &str| name.is_empty() || builtin && Label::of(name.as_bytes()).is_some();
-        for key in query.iter().filter(|key| !covered(key)) {
+        let common =
+            |key: &str| builtin && PARAMETERS.iter().any(|name| name.eq_ignore_ascii_case(key));
+        for key in query.iter().filter(|key| !covered(key) && !common(key)) {
             literals.extend(ways_to_write(key).map(|way| (way, Listed::Query(names.len()))));
             names.push(key.clone());
         }
@@ -176,7 +179,7 @@ fn title(name: &str) -> String {
 }
 
 /// The value of a query key within a URL that stands in a text.
-fn parameter(text: &[u8], key: &Range<usize>) -> Option<Range<usize>> {
+pub(super) fn parameter(text: &[u8], key: &Range<usize>) -> Option<Range<usize>> {
     let before = text.get(..key.start)?;
     let begins = [
         &b"?"[..],

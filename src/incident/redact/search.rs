@@ -9,145 +9,124 @@ use std::sync::LazyLock;
 use aho_corasick::packed::{self, MatchKind};
 use aho_corasick::{AhoCorasick, Input};
 
-use super::credential::{self, FORMS, Form, KeyBlocks};
-use super::{Mark, Secret, address, assignment};
+use super::credential::{self, FORMS, KeyBlocks};
+use super::literals::{NAMES, OTHERS, Sign};
+use super::url::QueryKeys;
+use super::{Mark, Secret, address, assignment, own};
 
-/// What a literal is a sign of.
-#[derive(Clone, Copy, Debug)]
-enum Sign {
-    /// A part of a secret's name.
-    Name,
-    /// What comes before a URL's authority.
-    Address,
-    /// What comes behind a password in the addresses of Go's driver for `MySQL`.
-    Before,
-    /// A call that connects.
-    Call,
-    PrivateKey,
-    WebToken,
-    Bearer,
-    Basic,
-    Webhook,
-    Token(&'static Form),
-}
-
-/// Beginnings or middles of words, in the ways that they are written: the first letter is left out where it is now small, now capital.
-const NAMES: [&[u8]; 36] = [
-    b"pass",
-    b"Pass",
-    b"PASS",
-    b"pwd",
-    b"Pwd",
-    b"PWD",
-    b"_pw",
-    b"_PW",
-    b"ecret",
-    b"ECRET",
-    b"oken",
-    b"OKEN",
-    b"_key",
-    b"_KEY",
-    b"-key",
-    b"-Key",
-    b"Key",
-    b"apikey",
-    b"APIKEY",
-    b"auth",
-    b"Auth",
-    b"AUTH",
-    b"redential",
-    b"REDENTIAL",
-    b"creds",
-    b"sess",
-    b"Sess",
-    b"SESS",
-    b"ookie",
-    b"OOKIE",
-    b"sid=",
-    b".sid",
-    b"sid\"",
-    b"sid'",
-    b"_salt",
-    b"_SALT",
-];
-const OTHERS: [(&[u8], Sign); 16] = [
-    (b"://", Sign::Address),
-    (b":&#x2F;&#x2F;", Sign::Address),
-    (b":&#47;&#47;", Sign::Address),
-    (b":\\/\\/", Sign::Address),
-    (b"%3A%2F%2F", Sign::Address),
-    (b"%3a%2f%2f", Sign::Address),
-    (b"@tcp(", Sign::Before),
-    (b"@unix(", Sign::Before),
-    (b"onnect(", Sign::Call),
-    (b"nection(", Sign::Call),
-    (b"PDO(", Sign::Call),
-    (b"ysqli(", Sign::Call),
-    (b"-----BEGIN", Sign::PrivateKey),
-    (b"earer ", Sign::Bearer),
-    (b"asic ", Sign::Basic),
-    (b"hooks.slack.com/services/", Sign::Webhook),
-];
-
-/// The search that all redactors share.
-static SEARCH: LazyLock<Search<Sign>> = LazyLock::new(|| {
+/// The searches that all redactors share. Two, since a vectorised search for few literals takes half the time of one for twice as many
+/// (measured: 0.8 us each for 8 KiB, 7 us together).
+static SEARCHES: LazyLock<[Search<Sign>; 2]> = LazyLock::new(|| {
     let names = NAMES.iter().map(|literal| (*literal, Sign::Name));
     let tokens = FORMS.iter().map(|form| (form.literal, Sign::Token(form)));
-    let others = OTHERS.iter().copied();
-    let more: [(&[u8], Sign); 2] = [(b"eyJ", Sign::WebToken), (b"construct(", Sign::Call)];
-    Search::new(others.chain(names).chain(tokens).chain(more))
+    [
+        Search::new(names),
+        Search::new(OTHERS.iter().copied().chain(tokens)),
+    ]
 });
 
-/// Adds each built-in secret, in order. What follows a secret is looked at as if the secret were not there: it will not be, when the text is
-/// redacted again.
-pub(super) fn find(text: &[u8], marks: &mut Vec<Mark>) {
-    find_in(text, 0, marks);
+/// Adds each built-in secret, in order.
+pub(super) fn find(text: &[u8], listed: &QueryKeys, marks: &mut Vec<Mark>) {
+    Pass {
+        listed,
+        keys: KeyBlocks::default(),
+        marks,
+    }
+    .over(text, 0);
 }
 
-/// The same for a part of a text that begins at a place.
-fn find_in(text: &[u8], begin: usize, marks: &mut Vec<Mark>) {
-    let mut keys = KeyBlocks::default();
-    let mut rest = text;
-    let mut at = 0;
-    while let Some((sign, literal)) = SEARCH.next(rest, at) {
-        match check(rest, sign, &literal, &mut keys) {
-            Ok(secret) => {
-                let done = begin + text.len() - rest.len();
-                // The tags between a name and its value may hold secrets of their own.
-                let between = rest
-                    .get(literal.end..secret.range.start)
-                    .unwrap_or_default();
-                find_in(between, done + literal.end, marks);
-                rest = rest.get(secret.range.end..).unwrap_or_default();
-                at = 0;
-                marks.push(secret.moved(done).into());
+/// What is known and found on the way through a text.
+struct Pass<'a> {
+    listed: &'a QueryKeys,
+    keys: KeyBlocks,
+    marks: &'a mut Vec<Mark>,
+}
+
+impl Pass<'_> {
+    /// A text, or a part of one that begins at a place. What follows a secret is looked at as if the secret were not there: it will not be, when
+    /// the text is redacted again.
+    fn over(&mut self, text: &[u8], begin: usize) {
+        let mut hits = Hits::new(text);
+        let (mut done, mut at) = (0, 0);
+        while let Some((sign, literal)) = hits.next(at) {
+            let rest = text.get(done..).unwrap_or_default();
+            let literal = literal.start - done..literal.end - done;
+            match self.check(rest, sign, &literal) {
+                Ok(secret) => {
+                    self.between(rest, &literal, &secret, begin + done);
+                    at = done + secret.range.end;
+                    self.marks.push(secret.moved(begin + done).into());
+                    done = at;
+                }
+                Err(end) => at = done + end.max(literal.end),
             }
-            Err(end) => at = end.max(literal.end),
         }
+    }
+
+    /// Between a name and its value stand tags, which may hold secrets of their own.
+    fn between(&mut self, rest: &[u8], literal: &Range<usize>, secret: &Secret, begin: usize) {
+        let between = rest
+            .get(literal.end..secret.range.start)
+            .unwrap_or_default();
+        if between.len() > 8 {
+            let listed = self.listed;
+            Pass {
+                listed,
+                keys: KeyBlocks::default(),
+                marks: self.marks,
+            }
+            .over(between, begin + literal.end);
+        }
+    }
+
+    /// The secret that a literal is the sign of, or where to go on.
+    fn check(&mut self, text: &[u8], sign: Sign, literal: &Range<usize>) -> Result<Secret, usize> {
+        let end = literal.end;
+        let found = match sign {
+            Sign::Name => return assignment::find(text, &word(text, literal)),
+            Sign::Address => address::password(text, end),
+            Sign::Before => address::password_before(text, literal.start),
+            Sign::Call => address::argument(text, end),
+            Sign::PrivateKey => self.keys.at(text, literal.start),
+            Sign::WebToken => credential::web_token(text, literal.start),
+            Sign::Bearer => credential::bearer(text, end),
+            Sign::Basic => credential::basic(text, end),
+            Sign::Webhook => credential::webhook(text, end),
+            Sign::Token(form) => credential::token(text, literal, form),
+            Sign::Parameter(name) => self.parameter(text, literal, name),
+        };
+        found.ok_or(end)
+    }
+
+    fn parameter(&self, text: &[u8], literal: &Range<usize>, name: &'static str) -> Option<Secret> {
+        let key = literal.start..literal.start + name.len();
+        let value = own::parameter(text, &key).filter(|_| self.listed.holds(name))?;
+        Some(Secret::new(name, value))
     }
 }
 
-/// The secret that a literal is the sign of, or where to go on.
-fn check(
-    text: &[u8],
-    sign: Sign,
-    literal: &Range<usize>,
-    keys: &mut KeyBlocks,
-) -> Result<Secret, usize> {
-    let end = literal.end;
-    let found = match sign {
-        Sign::Name => return assignment::find(text, &word(text, literal)),
-        Sign::Address => address::password(text, end),
-        Sign::Before => address::password_before(text, literal.start),
-        Sign::Call => address::argument(text, end),
-        Sign::PrivateKey => keys.at(text, literal.start),
-        Sign::WebToken => credential::web_token(text, literal.start),
-        Sign::Bearer => credential::bearer(text, end),
-        Sign::Basic => credential::basic(text, end),
-        Sign::Webhook => credential::webhook(text, end),
-        Sign::Token(form) => credential::token(text, literal, form),
-    };
-    found.ok_or(end)
+/// The literals of a text in order, of both searches.
+struct Hits<'a> {
+    text: &'a [u8],
+    next: [Option<(Sign, Range<usize>)>; 2],
+}
+
+impl<'a> Hits<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        let next = SEARCHES.each_ref().map(|search| search.next(text, 0));
+        Self { text, next }
+    }
+
+    /// The first literal that begins at a place or behind it.
+    fn next(&mut self, from: usize) -> Option<(Sign, Range<usize>)> {
+        for (search, next) in SEARCHES.iter().zip(&mut self.next) {
+            if next.as_ref().is_some_and(|(_, found)| found.start < from) {
+                *next = search.next(self.text, from);
+            }
+        }
+        let found = self.next.iter().flatten();
+        found.min_by_key(|(_, literal)| literal.start).cloned()
+    }
 }
 
 /// A literal without the sign behind it.

@@ -12,6 +12,10 @@ use super::mark;
 pub(super) struct QueryKeys(pub Vec<String>);
 
 impl QueryKeys {
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.0.iter().any(|key| key.eq_ignore_ascii_case(name))
+    }
+
     /// A URL, or a path and query, or a text that ends in one, without its secrets.
     pub(super) fn redact(&self, url: &str) -> String {
         let bare = without_user_info(url);

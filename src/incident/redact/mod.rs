@@ -61,6 +61,9 @@ const CLIENT_HEADERS: [HeaderName; 9] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
+/// How often a text with secrets is looked at again.
+const MORE_LOOKS: usize = 3;
+
 /// Takes secrets out of records, as a route's configuration asks. Clones share what it is made of.
 #[derive(Clone, Debug)]
 pub struct Redactor {
@@ -146,6 +149,25 @@ impl Redactor {
     /// The secrets of a text, in order and apart from one another. Ranges begin and end between characters.
     #[must_use]
     pub fn marks(&self, text: &[u8]) -> Vec<Mark> {
+        let mut marks = self.first_marks(text);
+        // Without a secret, the text around it may read in another way: a tag ends elsewhere when a quote in it is gone.
+        for _ in 0..MORE_LOOKS {
+            if marks.is_empty() {
+                break;
+            }
+            let more = self.first_marks(&replaced(text, &marks));
+            if more.is_empty() {
+                break;
+            }
+            let mut origins = Origins::new(&marks);
+            let mut all: Vec<_> = more.into_iter().map(|mark| origins.mark(mark)).collect();
+            all.append(&mut marks);
+            marks = apart(text, all);
+        }
+        marks
+    }
+
+    fn first_marks(&self, text: &[u8]) -> Vec<Mark> {
         let mut marks = Vec::new();
         if self.rules.builtin {
             search::find(text, &self.rules.query, &mut marks);
@@ -231,6 +253,46 @@ impl From<Secret> for Mark {
             name: secret.name.into(),
             range: secret.range,
         }
+    }
+}
+
+/// What the places of a redacted text were made of. Asked in order, so that the marks are gone through once.
+struct Origins<'a> {
+    marks: &'a [Mark],
+    redacted: usize,
+    original: usize,
+}
+
+impl<'a> Origins<'a> {
+    fn new(marks: &'a [Mark]) -> Self {
+        Self {
+            marks,
+            redacted: 0,
+            original: 0,
+        }
+    }
+
+    /// A mark of the redacted text, in the original.
+    fn mark(&mut self, mark: Mark) -> Mark {
+        let range = self.place(mark.range.start).start..self.place(mark.range.end).end;
+        Mark { range, ..mark }
+    }
+
+    /// A place, or the whole secret whose mark a place is in.
+    fn place(&mut self, place: usize) -> Range<usize> {
+        while let [secret, rest @ ..] = self.marks {
+            let start = self.redacted + secret.range.start - self.original;
+            let end = start + mark(&secret.name).len();
+            if place <= start {
+                break;
+            }
+            if place < end {
+                return secret.range.clone();
+            }
+            (self.redacted, self.original, self.marks) = (end, secret.range.end, rest);
+        }
+        let place = self.original + place - self.redacted;
+        place..place
     }
 }
 

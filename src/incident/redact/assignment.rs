@@ -235,7 +235,15 @@ impl Joined {
             return None;
         }
         if let Some(quote) = Quote::at(text, at) {
-            return self.string(text, quote);
+            let list = text
+                .get(self.value)
+                .is_some_and(|byte| b"[(".contains(byte));
+            let end = if list {
+                value::list_end(text, quote)
+            } else {
+                quote.close(text)
+            };
+            return self.string(text, quote, end);
         }
         let secret = match self.joint {
             Joint::Comma | Joint::Call => None,
@@ -258,8 +266,13 @@ impl Joined {
         (!none).then_some(range)
     }
 
-    fn string(&self, text: &[u8], quote: Quote) -> Option<Range<usize>> {
-        let (end, after) = quote.close(text);
+    /// A value that begins behind a quote and ends before another.
+    fn string(
+        &self,
+        text: &[u8],
+        quote: Quote,
+        (end, after): (usize, usize),
+    ) -> Option<Range<usize>> {
         let content = text.get(quote.end..end)?;
         if self.joint == Joint::Comma && !value::ends_call(text, after) {
             return None;
@@ -308,13 +321,17 @@ impl Joined {
     }
 }
 
-/// Where the value begins when a key that says `value` stands at a place.
+/// Where the value begins when a key that says `value` or `content` stands at a place.
 fn behind_value_key(text: &[u8], at: usize) -> Option<usize> {
     let word = Quote::at(text, at).map_or(at, |quote| quote.end);
-    let end = word + b"value".len();
-    let named = text.get(word..end)?.eq_ignore_ascii_case(b"value");
+    let rest = text.get(word..)?;
+    let says = |key: &&[u8]| {
+        rest.get(..key.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(key))
+    };
+    let end = word + [&b"value"[..], b"content"].into_iter().find(says)?.len();
     let end = Quote::at(text, end).map_or(end, |quote| quote.end);
-    let sign = Symbol::at(text, Gap::at(text, end).end).filter(|_| named)?;
+    let sign = Symbol::at(text, Gap::at(text, end).end)?;
     matches!(sign.byte, b'=' | b':').then_some(sign.end)
 }
 

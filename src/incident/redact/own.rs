@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use http::HeaderName;
-use regex::bytes::{Captures, Regex, RegexSet};
+use regex::bytes::{Captures, Regex};
 
 use super::literals::PARAMETERS;
 use super::name::Label;
@@ -13,9 +13,6 @@ use super::value::{self, Form};
 use super::{Mark, assignment};
 use crate::config::Redact;
 
-/// From so many patterns on, one look tells which of them match at all.
-const MANY: usize = 4;
-
 /// A regular expression, with what it takes out.
 #[derive(Debug)]
 struct Pattern {
@@ -23,12 +20,10 @@ struct Pattern {
     name: Cow<'static, str>,
 }
 
-/// The user's regular expressions.
+/// The user's regular expressions. Each is searched for on its own: those that begin with a literal, as most do, take 0.2 us for 8 KiB, where a
+/// set of five took 15 us.
 #[derive(Debug)]
-pub(super) struct Patterns {
-    patterns: Vec<Pattern>,
-    all: Option<RegexSet>,
-}
+pub(super) struct Patterns(Vec<Pattern>);
 
 impl Patterns {
     /// Patterns that do not compile are refused by the configuration, and skipped here.
@@ -36,21 +31,12 @@ impl Patterns {
         let regexes = patterns
             .iter()
             .filter_map(|pattern| Redact::pattern(pattern).ok());
-        let patterns: Vec<_> = regexes.map(Pattern::new).collect();
-        let all = RegexSet::new(patterns.iter().map(|pattern| pattern.regex.as_str())).ok();
-        let all = all.filter(|_| patterns.len() >= MANY);
-        Self { patterns, all }
+        Self(regexes.map(Pattern::new).collect())
     }
 
     pub(super) fn find(&self, text: &[u8], marks: &mut Vec<Mark>) {
-        let matching = self.all.as_ref().map(|all| all.matches(text));
-        for (place, pattern) in self.patterns.iter().enumerate() {
-            if matching
-                .as_ref()
-                .is_none_or(|matching| matching.matched(place))
-            {
-                pattern.find(text, marks);
-            }
+        for pattern in &self.0 {
+            pattern.find(text, marks);
         }
     }
 }

@@ -102,6 +102,23 @@ pub(super) fn skip_introduction(text: &[u8], at: usize) -> usize {
     }
 }
 
+/// Where the last string of a list ends, and where the text goes on.
+pub(super) fn list_end(text: &[u8], first: Quote) -> (usize, usize) {
+    let mut end = first.close(text);
+    while let Some(quote) = next_string(text, end.1) {
+        end = quote.close(text);
+    }
+    end
+}
+
+/// The string behind a comma.
+fn next_string(text: &[u8], at: usize) -> Option<Quote> {
+    let comma = Symbol::at(text, Gap::at(text, at).end).filter(|symbol| symbol.byte == b',')?;
+    let next = Gap::at(text, comma.end).end;
+    let string = Quote::at(text, next)?;
+    (!begins_masked(text.get(string.end..)?)).then_some(string)
+}
+
 /// The length of `string(19) `.
 fn sized_string(rest: &[u8]) -> Option<usize> {
     let number = rest.strip_prefix(b"string(")?;

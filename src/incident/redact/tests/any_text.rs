@@ -160,6 +160,8 @@ fn the_work_follows_from_the_length() {
         "connect('a','b',",
         "a:b@tcp(",
         "password: [[",
+        "password: ['a', ",
+        "password: ['[redacted: a]', ",
         "[password:",
         "?code=",
         "password=[redacted",

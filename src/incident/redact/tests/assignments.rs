@@ -102,6 +102,15 @@ fn dumps_of_python_ruby_java_and_node() {
         ("String password = \"abc\";", "String password = \"[]\";"),
         ("{ password: 'abc' }", "{ password: '[]' }"),
         ("{ passwords: ['abc'] }", "{ passwords: ['[]'] }"),
+        (
+            "passwords: ['a', \"b\"], x: 'c'",
+            "passwords: ['[]\"], x: 'c'",
+        ),
+        ("auth=('shop', 'abc')", "auth=('[]')"),
+        (
+            "<meta name=\"csrf-token\" content=\"abc\">",
+            "<meta name=\"csrf-token\" content=\"[]\">",
+        ),
         ("if (password == 'abc')", "if (password == '[]')"),
         (
             "{\"password\":\"abc\",\"x\":1}",

@@ -26,6 +26,7 @@ mod passing;
 mod policy;
 mod pool;
 mod real_input;
+mod redaction;
 mod refused;
 mod replacing;
 mod request_id;

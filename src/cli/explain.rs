@@ -18,12 +18,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use super::scratch::Scratch;
 use crate::config::{self, Config, Listen};
 use crate::gateway::Gateway;
-use crate::incident::Incident;
 use crate::incident::store::Reader;
+use crate::incident::{BodyRecord, Incident};
 use crate::intercept::{Decision, Policy, decide};
 
 /// How long the played exchange may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How a mark of a secret begins.
+const MARK: &str = "[redacted: ";
+/// How many lines with secrets are shown.
+const REDACTIONS: usize = 20;
 
 /// The request that is played where none is given: a browser's.
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/html,*/*;q=0.8\r\n\
@@ -285,6 +290,7 @@ fn explain_incident(
         line(text, "page", &page);
     }
     if let Some(body) = &incident.body {
+        explain_redactions(text, body);
         let complete = if body.complete {
             "complete"
         } else {
@@ -311,12 +317,37 @@ fn explain_incident(
     let kept = |name: &HeaderName| policy.keeps(name) && served.contains_key(name);
     for field in &upstream.headers {
         let fate = match &field.value {
-            value if value.starts_with("[redacted: ") => "redacted in the record, not on the page",
+            value if value.contains(MARK) => "redacted in the record, not on the page",
             _ if kept(&field.name) => "kept on the page",
             _ => "in the record, not on the page",
         };
         line(text, "header", &format!("{}: {fate}", field.name));
     }
+}
+
+/// The lines of the original that lose a secret, as they are kept.
+fn explain_redactions(text: &mut String, body: &BodyRecord) {
+    let kept = String::from_utf8_lossy(&body.content);
+    let marked = kept.lines().enumerate();
+    let mut marked = marked.filter(|(_, line)| line.contains(MARK));
+    for (number, line_of_it) in marked.by_ref().take(REDACTIONS) {
+        let says = format!("line {}: {}", number + 1, around(line_of_it));
+        line(text, "redacted", &says);
+    }
+    match marked.count() {
+        0 => {}
+        more => line(text, "redacted", &format!("in {more} more lines")),
+    }
+}
+
+/// The part of a line where its first mark stands.
+fn around(line: &str) -> String {
+    let mark = line.find(MARK).unwrap_or(0);
+    let before = line.get(..mark).unwrap_or_default().chars().count();
+    line.chars()
+        .skip(before.saturating_sub(60))
+        .take(140)
+        .collect()
 }
 
 fn line(text: &mut String, what: &str, says: &str) {

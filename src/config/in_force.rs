@@ -25,8 +25,6 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("intercept.only", &["all"]),
     ("intercept.reveal", &[]),
     ("intercept.disguise", &[]),
-    ("intercept.redact.patterns", &[]),
-    ("intercept.redact.builtin", &[]),
     ("pages.theme", &["plain"]),
     ("pages.languages", &[]),
     ("pages.refresh", &[]),
@@ -104,7 +102,7 @@ fn counts(path: &[String], value: &Value<'_>) -> bool {
         DeValue::String(text) => !text.is_empty() && !idle.contains(&text.as_ref()),
         DeValue::Integer(number) => !idle.contains(&number.as_str()),
         DeValue::Array(list) => !list.is_empty(),
-        DeValue::Boolean(on) => *on || path.last().is_some_and(|name| name == "builtin"),
+        DeValue::Boolean(on) => *on,
         _ => true,
     })
 }

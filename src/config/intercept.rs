@@ -119,10 +119,27 @@ pub struct Redact {
     pub headers: Vec<HeaderName>,
     /// Query keys whose values are taken out, in URLs wherever they stand; compared without case.
     pub query: Vec<String>,
-    /// Regular expressions added to the built-in ones.
+    /// Regular expressions added to the built-in ones. What the first group takes part in goes, or else the whole match; `(?P<name>...)` names it in
+    /// the mark: `[redacted: name]`. Lines are searched one by one for `^` and `$`, bytes rather than letters: `(?u)` makes `\w` mean more than ASCII.
     pub patterns: Vec<String>,
     /// Whether the built-in patterns are in force.
     pub builtin: bool,
+}
+
+impl Redact {
+    /// A pattern as bodies are searched for it, whatever bytes they hold: `^` and `$` at lines, and `\w`, `\d` and `.` in ASCII, unless the
+    /// pattern asks for Unicode with `(?u)` or needs it, as `[äöü]` does.
+    ///
+    /// # Errors
+    ///
+    /// When it is no regular expression, or one that would take more than a megabyte.
+    pub fn pattern(pattern: &str) -> Result<regex::bytes::Regex, regex::Error> {
+        let compiled = |flags: &str| {
+            let mut builder = regex::bytes::RegexBuilder::new(&format!("{flags}{pattern}"));
+            builder.size_limit(1 << 20).build()
+        };
+        compiled("(?m-u)").or_else(|_| compiled("(?m)"))
+    }
 }
 
 impl Default for Intercept {

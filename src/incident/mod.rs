@@ -7,6 +7,7 @@
 
 mod budget;
 mod cause;
+mod charset;
 mod describe;
 mod desk;
 mod fingerprint;
@@ -22,6 +23,7 @@ mod trouble;
 
 pub use budget::{Budget, Reservation};
 pub use cause::Cause;
+pub use charset::to_utf8;
 pub use describe::{Description, describe};
 pub use desk::{Commit, Confirmation, Desk, Recorded};
 pub use fingerprint::Fingerprint;
@@ -31,7 +33,7 @@ pub use queue::Counts;
 pub use record::{
     Amendment, BodyRecord, HeaderField, Incident, RequestRecord, Served, UpstreamRecord,
 };
-pub use redact::Redactor;
+pub use redact::{Mark, Redacted, Redactor};
 pub use store::{Losses, StoreError, Trouble};
 
 #[cfg(test)]

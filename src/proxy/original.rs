@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::route::Route;
-use crate::incident::{self, Amendment, BodyRecord, Cause, Incident};
+use crate::incident::{self, Amendment, BodyRecord, Cause, Incident, Redacted};
 use crate::intercept::Raw;
 
 /// How many bytes a reference has at most.
@@ -53,27 +53,30 @@ impl Original {
     /// What it says of its incident: the body, and the words that follow from it.
     pub(super) fn described(self, raw: Raw) -> Amendment {
         let captured = raw.decoded();
+        let text = incident::to_utf8(captured.content, self.media_type.as_deref());
+        // From here on nothing sees the secrets.
+        let Redacted { text, marks } = self.route.redactor.text(text);
         // What went wrong with the body says something only where the body says nothing.
-        let empty = captured.content.is_empty();
+        let empty = text.is_empty();
         let trouble = captured.trouble.as_deref().filter(|_| empty);
         let media_type = self.media_type.as_deref();
         let cause = Cause::UpstreamStatus;
         let route = &self.route.name;
-        let found = incident::describe(cause, route, media_type, &captured.content, trouble);
+        let found = incident::describe(cause, route, media_type, &text, trouble);
         Amendment {
             fingerprint: found.fingerprint,
             summary: found.summary,
             error: captured.trouble,
-            reference: self.reference(&captured.content),
+            reference: self.reference(&text),
             body: BodyRecord {
                 content_type: self.media_type,
                 content_encoding: self.coding,
                 bytes: captured.seen,
-                kept: captured.content.len() as u64,
+                kept: text.len() as u64,
                 complete: captured.complete,
                 decoded: captured.decoded,
-                redactions: 0,
-                content: captured.content,
+                redactions: marks,
+                content: text,
             },
         }
     }

@@ -173,7 +173,7 @@ impl Proxy {
     pub(super) fn upstream_of_error(&self, route: &Route, error: &UpstreamError) -> UpstreamRecord {
         UpstreamRecord {
             attempts: error.attempts,
-            error: Some(error.chain()),
+            error: Some(route.redactor.line(&error.chain())),
             ..self.upstream_record(route)
         }
     }

@@ -89,7 +89,7 @@ impl Proxy {
         let route = self.find(exchange).cloned();
         let page = self.page(exchange, route.as_ref(), Terms::INTERNAL, None);
         let mut draft = self.draft(exchange, route.as_ref(), Terms::INTERNAL.cause, Some(&page));
-        draft.name(Some(panic));
+        draft.name(Some(&self.settings.redactor(route.as_deref()).line(panic)));
         self.kept(exchange, |ready| Rc::clone(self).keep_bare(draft, ready))
             .await;
         self.respond(exchange, page)

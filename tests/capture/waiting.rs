@@ -28,7 +28,7 @@ fn the_page_does_not_wait_for_a_slow_body_and_the_rest_comes_after_it() {
         took >= Duration::from_millis(50) && took < Duration::from_secs(5),
         "{took:?}"
     );
-    let early = gateway.incident(answer.id());
+    let early = gateway.incident_when(answer.id(), |_| true);
     assert_eq!(
         (&body(&early).content[..], body(&early).complete),
         (&b"hunter2"[..], false)
@@ -51,7 +51,7 @@ fn what_comes_late_is_what_the_summary_is_read_from() {
 
     let answer = gateway.get("/", BROWSER);
 
-    let early = gateway.incident(answer.id());
+    let early = gateway.incident_when(answer.id(), |_| true);
     go_on.send(()).unwrap();
     let late = gateway.incident_when(answer.id(), |incident| body(incident).complete);
     assert_eq!(late.summary, "OperationalError: cannot reach hunter2");
@@ -79,7 +79,7 @@ fn a_dripping_body_holds_the_page_no_longer_than_hold() {
     let answer = gateway.get("/", BROWSER);
 
     assert_page(&answer);
-    let early = gateway.incident(answer.id());
+    let early = gateway.incident_when(answer.id(), |_| true);
     assert!(body(&early).bytes < 1000 && !body(&early).complete);
     drop(seen);
     let late = gateway.incident_when(answer.id(), |incident| body(incident).complete);

@@ -126,6 +126,7 @@ fn a_megabyte_in_one_line_is_cut_and_kept() {
         settings,
     );
     let id = gateway.get("/", "").id().to_owned();
+    gateway.incident(&id);
     let said = pardon(&gateway, &["show", &id]);
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
     assert!(said.out.len() < 80 * 1024, "{} bytes", said.out.len());

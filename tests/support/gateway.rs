@@ -119,9 +119,9 @@ impl Gateway {
             .collect()
     }
 
-    /// The only incident with this ID, once it is written.
+    /// The only incident with this ID, once it is written and its body was read.
     pub fn incident(&self, id: &str) -> Incident {
-        self.incident_when(id, |_| true)
+        self.incident_when(id, |incident| incident.settled)
     }
 
     /// The only incident with this ID once `ready` says that it is as it should be.

@@ -1,7 +1,7 @@
 //! Checks of `[intercept]`, the file's own and each route's.
 
 use super::super::{Capture, Disguise, Intercept, Redact};
-use super::patterns::{compiled, wrong_header_pattern, wrong_media_type};
+use super::patterns::{compiled, wrong_header_pattern, wrong_media_type, wrong_redact_pattern};
 use super::{Checks, Path};
 
 impl Checks<'_> {
@@ -73,9 +73,7 @@ impl Checks<'_> {
     }
 
     fn redact(&mut self, here: &Path, redact: &Redact) {
-        self.each(&here.at("patterns"), &redact.patterns, |pattern| {
-            compiled(pattern).err()
-        });
+        self.each(&here.at("patterns"), &redact.patterns, wrong_redact_pattern);
     }
 
     /// Checks each element of a list, with its own place.

@@ -2,16 +2,26 @@
 
 use regex::Regex;
 
+use super::super::Redact;
+
 /// What a support link may ask for.
 const PLACEHOLDER: &str = "{request_id}";
 
 /// A regular expression, or what is wrong with it in one line.
 pub(super) fn compiled(pattern: &str) -> Result<Regex, String> {
-    Regex::new(pattern).map_err(|error| {
-        let text = error.to_string();
-        let last = text.lines().last().unwrap_or_default();
-        last.trim_start_matches("error: ").to_owned()
-    })
+    Regex::new(pattern).map_err(|error| in_one_line(&error))
+}
+
+/// What is wrong with a pattern of `intercept.redact`, which is compiled for bytes.
+pub(super) fn wrong_redact_pattern(pattern: &str) -> Option<String> {
+    let error = Redact::pattern(pattern).err()?;
+    Some(in_one_line(&error))
+}
+
+fn in_one_line(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
 }
 
 /// A header's name, or the beginning of names and a `*`.

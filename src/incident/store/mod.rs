@@ -24,8 +24,8 @@ mod schema;
 mod tests;
 mod writer;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -74,7 +74,6 @@ impl Store {
     pub(super) fn open(path: &Path, sync: Sync) -> Result<Self, StoreError> {
         let wrong = |kind: Trouble| StoreError::new(path, kind);
         make(path).map_err(|error| wrong(error.into()))?;
-        has_header(path).map_err(wrong)?;
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
             .map_err(|error| wrong(error.into()))?;
         // Whatever is found wrong with the file, its log stays as it is.
@@ -157,20 +156,6 @@ fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     Ok(connection)
-}
-
-/// Whether the file begins as `SQLite` files do, if it begins at all: `SQLite` itself deletes the log of one that does not.
-fn has_header(path: &Path) -> Result<(), Trouble> {
-    let mut header = [0; 16];
-    let mut file = File::open(path)?;
-    match file.read(&mut header)? {
-        0 => Ok(()),
-        16 if header == *b"SQLite format 3\0" => Ok(()),
-        _ => Err(Trouble::Damaged(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB),
-            None,
-        ))),
-    }
 }
 
 /// Whether the log stays as it is when the last connection is closed, rather than being brought into the file.

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use super::queue::{Entry, Next, Shared};
 use super::store::{Checkpoints, Gate, Limits, Lock, Store, StoreError, Trouble, set_aside};
 use super::{Losses, trouble::Standing};
 use crate::config;
+use crate::telemetry::names;
 
 /// How long the thread sleeps when nothing comes: then it looks after the file.
 const QUIET: Duration = Duration::from_millis(500);
@@ -87,7 +89,7 @@ impl Recorder {
     pub(super) fn run(mut self) {
         let mut closing: Option<Instant> = None;
         loop {
-            match self.shared.next(self.patience()) {
+            match self.shared.next(QUIET) {
                 Next::Closed => break,
                 Next::Idle => self.look_after(),
                 Next::Batch(batch) => {
@@ -95,16 +97,22 @@ impl Recorder {
                         continue;
                     }
                     let pause = self.next_retry();
-                    if !self.shared.pause(pause) {
-                        continue;
-                    }
-                    let since = closing.get_or_insert_with(Instant::now);
-                    if since.elapsed() > LAST_TRIES {
-                        let count = self.shared.give_up_all();
-                        tracing::error!(count, "incidents that were never stored are given up");
+                    if self.shared.pause(pause) {
+                        // Nothing more comes, and nothing but this thread waits.
+                        thread::sleep(pause);
+                        let since = closing.get_or_insert_with(Instant::now);
+                        self.give_up_after(since.elapsed());
                     }
                 }
             }
+        }
+    }
+
+    /// The process is to end, and has waited that long.
+    fn give_up_after(&self, waited: Duration) {
+        if waited > LAST_TRIES {
+            let count = self.shared.give_up_all();
+            tracing::error!(target: names::STORE, count, "incidents that were never stored are given up; the log has them in full");
         }
     }
 
@@ -113,15 +121,6 @@ impl Recorder {
         let now = self.retry;
         self.retry = (now * 2).min(longest);
         now
-    }
-
-    /// How long to wait for something to write: not at all while retention has work.
-    fn patience(&self) -> Duration {
-        if self.written > 0 {
-            Duration::from_millis(20)
-        } else {
-            QUIET
-        }
     }
 
     /// Writes a batch; false when that failed, and the batch waits again.
@@ -195,7 +194,7 @@ impl Recorder {
                 return Ok(());
             }
             self.open = None;
-            tracing::warn!(path = %self.path.display(), "the store's file is gone; a new one is begun");
+            tracing::warn!(target: names::STORE, path = %self.path.display(), "the store's file is gone; a new one is begun");
         }
         self.reopen()
     }
@@ -223,7 +222,7 @@ impl Recorder {
     fn begin_anew(&self, error: &StoreError) -> Result<Store, StoreError> {
         let aside = set_aside(&self.path, Timestamp::now())
             .map_err(|error| StoreError::new(&self.path, error))?;
-        tracing::error!(kept = %aside.display(), "{error}; it is kept under another name, and a new one is begun");
+        tracing::error!(target: names::STORE, kept = %aside.display(), "{error}; it is kept under another name, and a new one is begun");
         Store::open(&self.path, self.settings.sync)
     }
 

@@ -63,7 +63,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Runs the proxy of `program` in a folder, and kills it so many times.
+/// Runs the proxy of `program` in a folder, with these lines of configuration, and kills it so many times.
 ///
 /// # Errors
 ///
@@ -71,6 +71,7 @@ impl fmt::Display for Report {
 pub(crate) fn run(
     program: &Path,
     folder: &Path,
+    toml: &str,
     kills: u64,
     mut random: u64,
 ) -> io::Result<Report> {
@@ -79,7 +80,7 @@ pub(crate) fn run(
     let store = folder.join("pardon.db");
     let mut report = Report::default();
     for _ in 0..kills {
-        let mut proxy = ProxyProcess::start(program, folder, app, "")?;
+        let mut proxy = ProxyProcess::start(program, folder, app, toml)?;
         let visitors = Visitors::start(VISITORS, proxy.address, "/orders");
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)

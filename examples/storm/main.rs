@@ -52,7 +52,7 @@ fn obey(folder: &Path) -> io::Result<bool> {
         0 => storm(folder),
         count => {
             let program = std::env::current_exe()?;
-            let report = kills::run(&program, folder, count, number("--seed", "1"))?;
+            let report = kills::run(&program, folder, "", count, number("--seed", "1"))?;
             writeln!(io::stdout(), "{report}")?;
             Ok(report.is_good())
         }

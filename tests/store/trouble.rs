@@ -147,6 +147,41 @@ fn a_file_that_another_process_has_locked() {
     assert_eq!((losses.bodies, losses.rows), (0, 0));
 }
 
+/// What there is no memory for is given up, bodies first, and counted where a person sees it.
+#[test]
+fn a_storm_that_nothing_can_be_written_of() {
+    let app = storm::failing_app::start().unwrap();
+    let (folder, arguments) = before(app, "pardon.db");
+    let config = folder.read("pardon.toml");
+    let small = "[incidents]\nmemory = \"256KiB\"\ncommit_wait = \"1ms\"";
+    folder.write("pardon.toml", config.replace("[incidents]", small));
+    let mut command = folder.command(&arguments);
+    let program = Program::run(folder, &mut command);
+    page(&program);
+    let store = program.folder().path().join("pardon.db");
+    let other = Connection::open(&store).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let ids: Vec<_> = (0..400).map(|_| page(&program)).collect();
+    other.execute_batch("ROLLBACK").unwrap();
+    program.line(WELL);
+
+    let shown = eventually("the losses to be counted", || {
+        let said = program
+            .folder()
+            .pardon(&["incidents", "--store", "pardon.db"]);
+        said.out.contains("given up").then_some(said.out)
+    });
+
+    let losses = Reader::open(&store).unwrap().losses(None).unwrap();
+    assert!(losses.bodies > losses.rows && losses.rows > 0, "{losses:?}");
+    let counted = format!("{} bodies, {} incidents", losses.bodies, losses.rows);
+    assert!(shown.contains(&counted), "{counted}: {shown}");
+    let newest = ids.last().unwrap();
+    eventually("the newest to be stored", || {
+        has(&store, newest).then_some(())
+    });
+}
+
 #[test]
 fn a_file_that_is_taken_away_while_it_is_used() {
     let program = run("pardon.db");

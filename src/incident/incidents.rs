@@ -15,9 +15,10 @@ use super::queue::{Counts, Shared};
 use super::recorder::Recorder;
 use super::{Budget, StoreError, Trouble};
 use crate::config;
+use crate::telemetry::names;
 
 /// How long the end of a process waits for its last incidents to be written.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The incidents of this process. Clones are handles on the same.
 #[derive(Clone, Debug)]

@@ -21,7 +21,7 @@ const QUIET: Duration = Duration::from_millis(500);
 /// How long it waits before it tries again what failed: twice as long each time, up to the second.
 const RETRY: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(320)];
 /// How long the last entries are tried to be written when the process ends.
-const LAST_TRIES: Duration = Duration::from_secs(2);
+const LAST_TRIES: Duration = Duration::from_secs(1);
 
 /// What the thread works with.
 pub(super) struct Recorder {

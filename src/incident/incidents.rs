@@ -111,9 +111,7 @@ impl Drop for Recording {
         self.shared.close();
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         if ended.recv_timeout(PATIENCE).is_err() {
-            tracing::error!(
-                "the store did not end in time; its last incidents may be in the log only"
-            );
+            tracing::error!(target: names::STORE, "the store was not closed in time; what it had not written is in the log only");
         }
     }
 }

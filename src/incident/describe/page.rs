@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::{memchr, memchr_iter, memmem, memrchr_iter};
 
 /// How much of a body's beginning is looked at.
@@ -111,6 +112,14 @@ pub(super) fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t s
     let inside = after(text, start)?;
     let length = memmem::find(inside.as_bytes(), end.as_bytes());
     inside.get(..length.unwrap_or(inside.len()))
+}
+
+/// What looks for several marks at once.
+pub(super) fn searcher<M: AsRef<[u8]>>(marks: impl IntoIterator<Item = M>) -> Option<AhoCorasick> {
+    let mut builder = AhoCorasick::builder();
+    // Of this kind it does so with vector instructions.
+    builder.match_kind(MatchKind::LeftmostFirst);
+    builder.build(marks).ok()
 }
 
 /// What stands before and behind a mark in a line. There, looking for the mark's first byte takes less time than getting ready to look

@@ -69,6 +69,7 @@ const MADE: [(&str, &str, &str); 12] = [
 ];
 
 fn main() {
+    measure("storm", Some("text/plain"), storm().as_bytes());
     for name in RECORDED {
         let body = recorded(name);
         let is_json = body.starts_with(b"{");
@@ -87,6 +88,18 @@ fn main() {
     }
 }
 
+/// A traceback of 8 KB, as an app that is down answers every request with.
+fn storm() -> String {
+    let frame = |line: u64| {
+        let number = line.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let letter = |place: u64| char::from(b'a' + ((number >> (4 * place)) & 15) as u8);
+        let name: String = (0..16).map(letter).collect();
+        format!("  File \"/srv/shop/orders/{name}.py\", line 118, in price_of\n")
+    };
+    let frames: String = (1..=117).map(frame).collect();
+    format!("Traceback (most recent call last):\n{frames}ValueError: no price\n")
+}
+
 /// The body of a recorded answer.
 fn recorded(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/answers");
@@ -99,12 +112,24 @@ fn recorded(name: &str) -> Vec<u8> {
 }
 
 fn measure(name: &str, media_type: Option<&str>, body: &[u8]) {
+    if !is_wanted(name) {
+        return;
+    }
     let described = || describe(Cause::UpstreamStatus, "shop", media_type, body, None);
     let took = per_run(|| _ = black_box(described()));
     let tenths = took / 100;
     let (whole, tenth) = (tenths / 10, tenths % 10);
     let bytes = body.len();
     println!("{name:<24} {bytes:>8} bytes {whole:>6}.{tenth} us");
+}
+
+/// Whether an input is one of those that the command line names, or it names none.
+fn is_wanted(name: &str) -> bool {
+    let mut named = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .peekable();
+    named.peek().is_none() || named.any(|word| word == name)
 }
 
 /// The time of one run, in nanoseconds, after a warm-up.

@@ -98,21 +98,23 @@ const NAMING: [&str; 19] = [
 fn normalised(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     push_words(&mut out, words);
-    let end = out.char_indices().nth(COUNTED);
-    out.truncate(end.map_or(out.len(), |(at, _)| at));
+    if out.len() > COUNTED {
+        let end = out.char_indices().nth(COUNTED);
+        out.truncate(end.map_or(out.len(), |(at, _)| at));
+    }
     out
 }
 
 fn push_words(out: &mut String, words: &str) {
     let mut rest = words;
     while let Some(letter) = rest.chars().next() {
-        if let Some((value, after)) = quoted(rest, letter, out.chars().next_back()) {
-            push_quoted(out, value);
-            rest = after;
-        } else if in_word(letter) {
+        if in_word(letter) {
             let end = rest.find(|letter| !in_word(letter)).unwrap_or(rest.len());
             let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
             push_word(out, word);
+            rest = after;
+        } else if let Some((value, after)) = quoted(rest, letter, out.chars().next_back()) {
+            push_quoted(out, value);
             rest = after;
         } else {
             out.push(letter);

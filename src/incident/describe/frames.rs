@@ -1,9 +1,13 @@
 //! The frames of a stack trace, in the writing of any language, and which of them are the app's own.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
+use memchr::memrchr2;
+
+use super::page::{self, before, rsplit_once, split_once};
 
 /// How many frames are kept of a trace.
 const KEPT: usize = 32;
@@ -94,7 +98,8 @@ impl<'a> Frame<'a> {
         Self { file: "", function }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether nothing is known of it.
+    pub(super) fn is_empty(&self) -> bool {
         self.file.is_empty() && self.function.is_empty()
     }
 
@@ -113,61 +118,79 @@ impl<'a> Frame<'a> {
 
     /// The file's own name and the function: where the app stands on the disk is no part of a failure.
     fn name(&self) -> String {
-        let file = base_name(self.file);
-        let function = self.function.trim();
-        let mut name = String::with_capacity(NAME);
-        for letter in file.chars().chain(Some(' ')).chain(function.chars()) {
-            if name.len() >= NAME {
-                break;
-            }
-            name.push(letter);
+        let (file, function) = self.words();
+        let mut name = String::with_capacity(file.len() + 1 + function.len());
+        name.push_str(file);
+        if name.len() < NAME {
+            name.push(' ');
         }
+        name.push_str(function);
         name
+    }
+
+    /// What the name is made of.
+    fn words(&self) -> (&'a str, &'a str) {
+        let file = base_name(self.file);
+        let file = file.get(..file.ceil_char_boundary(NAME)).unwrap_or(file);
+        let function = self.function.trim();
+        let room = NAME.saturating_sub(file.len() + 1);
+        let end = function.ceil_char_boundary(room);
+        (file, function.get(..end).unwrap_or_default())
+    }
+
+    /// Whether this is its name, without writing it.
+    fn is_called(&self, name: &str) -> bool {
+        let (file, function) = self.words();
+        let gap = if file.len() < NAME { " " } else { "" };
+        let rest = name.strip_prefix(file);
+        rest.and_then(|rest| rest.strip_prefix(gap)) == Some(function)
     }
 }
 
-/// The innermost frames of a trace.
+/// The innermost frames of a trace. Whose code they are is looked up where it is asked for.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     /// The innermost comes first.
     kept: VecDeque<Kept>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Kept {
     name: String,
-    foreign: bool,
+    /// The file and the function as they came, one behind the other.
+    text: String,
+    /// The file's length.
+    file: usize,
+    foreign: OnceCell<bool>,
 }
 
 impl Frames {
     /// The frames of a trace whose lines go from the innermost outwards.
     pub(super) fn of(trace: &str) -> Self {
         let mut frames = Self::default();
-        for frame in trace.lines().filter_map(parse) {
+        for frame in page::lines(trace).filter_map(parse) {
             frames.push_caller(frame);
+            if frames.is_settled() {
+                break;
+            }
         }
         frames
     }
 
     /// Adds the frame that called those before it.
     pub(super) fn push_caller(&mut self, frame: Frame<'_>) {
-        if !self.is_full() && !frame.is_empty() {
-            let frame = Kept::of(frame);
-            if self.kept.back() != Some(&frame) {
-                self.kept.push_back(frame);
-            }
+        let is_new = |last: &Kept| !last.is(&frame);
+        if !self.is_full() && !frame.is_empty() && self.kept.back().is_none_or(is_new) {
+            self.kept.push_back(Kept::of(&frame));
         }
     }
 
     /// Adds the frame that was called by those before it.
     pub(super) fn push_called(&mut self, frame: Frame<'_>) {
-        if frame.is_empty() {
-            return;
-        }
-        let frame = Kept::of(frame);
-        if self.kept.front() != Some(&frame) {
+        let is_new = |last: &Kept| !last.is(&frame);
+        if !frame.is_empty() && self.kept.front().is_none_or(is_new) {
             self.kept.truncate(KEPT - 1);
-            self.kept.push_front(frame);
+            self.kept.push_front(Kept::of(&frame));
         }
     }
 
@@ -180,23 +203,46 @@ impl Frames {
         self.kept.len() >= KEPT
     }
 
-    /// The frames that tell the failure from others: the app's, or the innermost where none is.
+    /// Whether the frames of more callers would tell nothing.
+    pub(super) fn is_settled(&self) -> bool {
+        let mut own = self.kept.iter().filter(|frame| !frame.is_foreign());
+        self.is_full() || (self.kept.len() >= TELLING && own.nth(TELLING - 1).is_some())
+    }
+
+    /// The names of the frames that tell the failure from others: the app's, or the innermost where none is.
     pub(super) fn telling(&self) -> impl Iterator<Item = &str> {
-        let foreign = self.kept.iter().all(|frame| frame.foreign);
+        let foreign = self.kept.iter().all(Kept::is_foreign);
         let telling = self
             .kept
             .iter()
-            .filter(move |frame| foreign || !frame.foreign);
+            .filter(move |frame| foreign || !frame.is_foreign());
         telling.take(TELLING).map(|frame| frame.name.as_str())
     }
 }
 
 impl Kept {
-    fn of(frame: Frame<'_>) -> Self {
+    fn of(frame: &Frame<'_>) -> Self {
         Self {
             name: frame.name(),
-            foreign: frame.is_foreign(),
+            text: [frame.file, frame.function].concat(),
+            file: frame.file.len(),
+            foreign: OnceCell::new(),
         }
+    }
+
+    fn frame(&self) -> Frame<'_> {
+        let (file, function) = self.text.split_at_checked(self.file).unwrap_or_default();
+        Frame { file, function }
+    }
+
+    fn is_foreign(&self) -> bool {
+        *self.foreign.get_or_init(|| self.frame().is_foreign())
+    }
+
+    /// Whether a frame is told apart from this one by nothing: a call in a loop, say, from one of its lines or from another.
+    fn is(&self, other: &Frame<'_>) -> bool {
+        let frame = self.frame();
+        frame == *other || (other.is_called(&self.name) && self.is_foreign() == other.is_foreign())
     }
 }
 
@@ -212,7 +258,8 @@ fn is_of_package(file: &str) -> bool {
 /// A path's last part without the line that stands behind it.
 fn base_name(path: &str) -> &str {
     let path = path.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == ':');
-    path.rsplit(['/', '\\']).next().unwrap_or(path)
+    let start = memrchr2(b'/', b'\\', path.as_bytes()).map_or(0, |at| at + 1);
+    path.get(start..).unwrap_or(path)
 }
 
 /// The frame that a line is, if it is one.
@@ -232,11 +279,11 @@ pub(super) fn parse(line: &str) -> Option<Frame<'_>> {
 /// `File "/app/views.py", line 7, in checkout`; a page leaves the quotes out.
 fn python(line: &str) -> Option<Frame<'_>> {
     let file = line.strip_prefix("File ")?;
-    let (file, place) = match file.split_once(", line ") {
+    let (file, place) = match split_once(file, ", line ") {
         None if file.starts_with('"') && file.ends_with('"') => (file, ""),
         parts => parts?,
     };
-    let function = place.split_once(", in ").map_or("", |(_, name)| name);
+    let function = split_once(place, ", in ").map_or("", |(_, name)| name);
     Some(Frame {
         file: file.trim_matches('"'),
         function,
@@ -246,20 +293,19 @@ fn python(line: &str) -> Option<Frame<'_>> {
 /// What follows `at` in the traces of JavaScript, Java, C# and Rust.
 fn at(call: &str) -> Option<Frame<'_>> {
     let call = call.strip_prefix("async ").unwrap_or(call);
-    if let Some((function, file)) = call.rsplit_once(" in ")
+    if let Some((function, file)) = rsplit_once(call, " in ")
         && function.ends_with(')')
     {
-        let function = function.split('(').next()?;
         return Some(Frame {
-            file: file.split(":line ").next()?,
-            function,
+            file: before(file, ":line "),
+            function: before(function, "("),
         });
     }
     if let Some((function, place)) = call
         .strip_suffix(')')
         .and_then(|call| call.rsplit_once('('))
     {
-        let function = function.split(" [as ").next()?.trim();
+        let function = before(function, " [as ").trim();
         let function = function.strip_prefix("new ").unwrap_or(function);
         return (!function.contains(' ')).then(|| of_call(function, place));
     }
@@ -298,18 +344,18 @@ fn php(line: &str) -> Option<Frame<'_>> {
     if !number.bytes().all(|byte| byte.is_ascii_digit()) || call.starts_with("{main}") {
         return None;
     }
-    let (place, call) = call.split_once(": ").unwrap_or((call, ""));
+    let (place, call) = split_once(call, ": ").unwrap_or((call, ""));
     let file = match place.strip_suffix(')') {
         Some(place) => place.rsplit_once('(')?.0,
         None => Some(place).filter(|place| place.starts_with('['))?,
     };
-    let function = call.split('(').next()?;
+    let function = before(call, "(");
     Some(Frame { file, function })
 }
 
 /// ``app.rb:22:in `boom'``.
 fn ruby(line: &str) -> Option<Frame<'_>> {
-    let (file, function) = line.split_once(":in ")?;
+    let (file, function) = split_once(line, ":in ")?;
     let function = function.trim_start_matches(['`', '\'']);
     let end = function.find(['\'', '\n']).unwrap_or(function.len());
     let is_place = file.ends_with(|letter: char| letter.is_ascii_digit()) && file.contains(':');
@@ -321,7 +367,7 @@ fn ruby(line: &str) -> Option<Frame<'_>> {
 
 /// `(shop 0.1.0) lib/shop/cart.ex:12: Shop.Cart.load/1`.
 fn elixir(line: &str) -> Option<Frame<'_>> {
-    let (file, function) = line.split_once(": ")?;
+    let (file, function) = split_once(line, ": ")?;
     let is_place = file.contains(".ex:") || file.contains(".erl:") || file.contains(".exs:");
     is_place.then_some(Frame { file, function })
 }
@@ -434,5 +480,41 @@ mod tests {
             " java.lang.Thread.run",
         ];
         assert_eq!(frames.telling().collect::<Vec<_>>(), foreign);
+    }
+
+    #[test]
+    fn a_trace_is_read_until_it_is_told_from_others() {
+        let mut frames = Frames::default();
+        for number in 1..=KEPT + TELLING {
+            let function = &"f".repeat(number);
+            let file = if number % 2 == 0 {
+                "/gems/x.rb"
+            } else {
+                "/srv/x.rb"
+            };
+            frames.push_caller(Frame { file, function });
+            assert_eq!(frames.is_settled(), number >= 2 * TELLING - 1);
+            assert_eq!(frames.is_full(), number >= KEPT);
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_repeated_counts_once() {
+        let mut frames = Frames::default();
+        let long = "f".repeat(2 * NAME);
+        for (file, function) in [
+            ("/srv/x.js:1:1", "f"),
+            ("/app/x.js:2", "f"),
+            ("/app/node_modules/x.js:2", "f"),
+            ("x.js", &long),
+            ("x.js", &long[1..]),
+        ] {
+            frames.push_caller(Frame { file, function });
+        }
+        let names: Vec<_> = frames.kept.iter().map(|kept| kept.name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["x.js f", "x.js f", &format!("x.js {}", &long[..NAME - 5])]
+        );
     }
 }

@@ -1,10 +1,14 @@
 //! What a JSON error says, read without building a tree, so that a document that was cut off is read as far as it goes.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use memchr::memchr2;
 
 use super::finding::Finding;
 use super::frames::{self, Frame, Frames};
 use super::lines::{self, Rank};
+use super::page::find_near;
 use super::text;
 
 /// Keys whose value is what the error says, the best first.
@@ -52,6 +56,29 @@ const TRACES: [&str; 9] = [
     "exceptionStack",
 ];
 
+/// A bit for each letter that keys begin with which are known, by their length.
+static BEGINNINGS: LazyLock<[u32; 32]> = LazyLock::new(|| {
+    let mut letters = [0; 32];
+    let known = MESSAGES.iter().chain(&CLASSES).chain(&TRACES);
+    for key in known.copied() {
+        if let Some(letters) = letters.get_mut(key.len()) {
+            *letters |= letter_of(key);
+        }
+    }
+    letters
+});
+
+/// The bit of the letter that a key begins with, whatever its case.
+fn letter_of(key: &str) -> u32 {
+    key.bytes().next().map_or(0, |letter| 1 << (letter & 31))
+}
+
+/// Whether a key may be one that is known: of most, this says that they are not.
+fn may_be_known(key: &str) -> bool {
+    let letters = BEGINNINGS.get(key.len());
+    letters.is_some_and(|letters| letters & letter_of(key) != 0)
+}
+
 /// What a JSON document says went wrong.
 pub(super) fn read(text: &str) -> Option<Finding> {
     let mut document = Document::default();
@@ -67,36 +94,51 @@ pub(super) fn read(text: &str) -> Option<Finding> {
 
 /// What has been found so far.
 #[derive(Default)]
-struct Document {
-    messages: [Option<String>; MESSAGES.len()],
-    classes: [Option<String>; CLASSES.len()],
+struct Document<'a> {
+    messages: [Option<Cow<'a, str>>; MESSAGES.len()],
+    classes: [Option<Cow<'a, str>>; CLASSES.len()],
     /// What a trace said that was one text.
     traced: Option<Finding>,
     frames: Frames,
     /// The file that the next function belongs to.
-    file: Option<String>,
+    file: Option<Cow<'a, str>>,
 }
 
-impl Document {
-    fn take(&mut self, pair: &Pair<'_>) {
+impl<'a> Document<'a> {
+    fn take(&mut self, pair: &Pair<'a>) {
+        let is = |known: &str| pair.key.eq_ignore_ascii_case(known);
+        if is("file") {
+            self.start_frame(pair);
+        } else if is("function") || is("method") {
+            self.end_frame(pair);
+        } else if may_be_known(pair.key) {
+            self.take_known(pair);
+        }
+    }
+
+    fn start_frame(&mut self, file: &Pair<'a>) {
+        if !self.frames.is_full() {
+            self.take_file();
+            self.file = Some(file.text());
+        }
+    }
+
+    fn end_frame(&mut self, function: &Pair<'a>) {
+        if !self.frames.is_full() {
+            let file = &self.file.take().unwrap_or_default();
+            let function = &function.text();
+            self.frames.push_caller(Frame { file, function });
+        }
+    }
+
+    fn take_known(&mut self, pair: &Pair<'a>) {
         if pair.depth <= DEPTH {
             keep(&MESSAGES, &mut self.messages, pair);
             keep(&CLASSES, &mut self.classes, pair);
         }
-        let is = |known: &str| pair.key.eq_ignore_ascii_case(known);
-        if self.frames.is_full() {
-            return;
-        }
-        if TRACES.iter().any(|known| is(known)) {
+        let mut traces = TRACES.iter();
+        if !self.frames.is_full() && traces.any(|known| known.eq_ignore_ascii_case(pair.key)) {
             self.take_trace(&pair.text());
-        } else if is("file") {
-            self.take_file();
-            self.file = Some(pair.text());
-        } else if is("function") || is("method") {
-            let file = self.file.take().unwrap_or_default();
-            let function = &pair.text();
-            let file = &file;
-            self.frames.push_caller(Frame { file, function });
         }
     }
 
@@ -136,10 +178,10 @@ impl Document {
 
 /// The line that the values of the known keys make.
 fn told(
-    messages: [Option<String>; MESSAGES.len()],
-    classes: [Option<String>; CLASSES.len()],
+    messages: [Option<Cow<'_, str>>; MESSAGES.len()],
+    classes: [Option<Cow<'_, str>>; CLASSES.len()],
 ) -> Option<String> {
-    let message: Option<String> = messages.into_iter().flatten().next();
+    let message = messages.into_iter().flatten().next();
     if let Some(exception) = classes.iter().flatten().find_map(|class| inspected(class)) {
         return Some(exception.to_owned());
     }
@@ -149,18 +191,22 @@ fn told(
         (Some(class), Some(message)) if lines::rank(&class) == Some(Rank::Name) => {
             let told = lines::rank(&message) == Some(Rank::NameAndMessage);
             Some(if told {
-                message
+                message.into_owned()
             } else {
                 format!("{class}: {message}")
             })
         }
-        (Some(class), _) => Some(class),
-        (None, message) => message,
+        (Some(class), _) => Some(class.into_owned()),
+        (None, message) => message.map(Cow::into_owned),
     }
 }
 
 /// Keeps the first text of each key.
-fn keep<const N: usize>(keys: &[&str; N], found: &mut [Option<String>; N], pair: &Pair<'_>) {
+fn keep<'a, const N: usize>(
+    keys: &[&str; N],
+    found: &mut [Option<Cow<'a, str>>; N],
+    pair: &Pair<'a>,
+) {
     let place = keys
         .iter()
         .position(|known| known.eq_ignore_ascii_case(pair.key));
@@ -184,9 +230,16 @@ struct Pair<'a> {
     depth: usize,
 }
 
-impl Pair<'_> {
-    fn text(&self) -> String {
-        serde_json::from_str(self.raw).unwrap_or_default()
+impl<'a> Pair<'a> {
+    /// Most texts stand as they are between their quotes.
+    fn text(&self) -> Cow<'a, str> {
+        let inside = self.raw.get(1..self.raw.len() - 1).unwrap_or_default();
+        // Counted, since without a way out of the loop many bytes are taken at a time.
+        let odd = inside.bytes().filter(|byte| *byte < b' ' || *byte == b'\\');
+        if odd.count() == 0 {
+            return Cow::Borrowed(inside);
+        }
+        Cow::Owned(serde_json::from_str(self.raw).unwrap_or_default())
     }
 }
 
@@ -271,7 +324,8 @@ impl<'a> Tokens<'a> {
         let bytes = self.text.as_bytes();
         let mut end = start + 1;
         loop {
-            end += memchr2(b'"', b'\\', bytes.get(end..)?)?;
+            let rest = bytes.get(end..)?;
+            end += find_near(rest, *b"\"\\", |far| memchr2(b'"', b'\\', far))?;
             if bytes.get(end) == Some(&b'"') {
                 break;
             }
@@ -282,6 +336,10 @@ impl<'a> Tokens<'a> {
 
     fn colon_follows(&mut self) -> bool {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        rest.trim_start().starts_with(':')
+        match rest.as_bytes().first() {
+            Some(b':') => true,
+            Some(b',' | b'}' | b']') => false,
+            _ => rest.trim_start().starts_with(':'),
+        }
     }
 }

@@ -123,7 +123,8 @@ impl Picker {
 
     /// Takes a frame; Ruby writes the message behind the first.
     fn frame(&mut self, frame: Frame<'_>, line: &str) {
-        if let Some(told) = ruby::uncaught(line)
+        if self.signs.ruby
+            && let Some(told) = ruby::uncaught(line)
             && self.best() < Some(Rank::NameAndMessage)
         {
             self.named = Some((Rank::NameAndMessage, told));
@@ -264,6 +265,9 @@ fn ends_in_place(line: &str, may_be_perl: bool) -> Option<Rank> {
 
 /// The line without the words that stand before an exception's name, `PHP Uncaught` and the like.
 pub(super) fn without_openings(line: &str) -> &str {
+    if !line.starts_with(['E', 'P', 'U']) {
+        return line;
+    }
     let mut line = line;
     for opening in ["PHP ", "Uncaught ", "Unhandled exception. ", "Unhandled "] {
         line = line.strip_prefix(opening).map_or(line, str::trim_start);

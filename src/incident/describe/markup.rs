@@ -1,10 +1,10 @@
 //! The lines of an HTML or XML page, as far as a description needs them: no tree, one pass, nothing kept but the line under way.
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr3, memmem};
 
 use super::finding::Finding;
 use super::lines::{Picker, Place};
-use super::page::{self, Page};
+use super::page::{self, Page, find_near};
 use super::parts;
 
 /// A line is not followed further than this.
@@ -73,7 +73,8 @@ struct Reader<S> {
 impl<S: FnMut(Place, &str) -> bool> Reader<S> {
     /// Reads up to the next tag, line feed or entity, and that; true when no more need be read.
     fn settled_with(&mut self, rest: &mut &str) -> bool {
-        let at = memchr3(b'<', b'\n', b'&', rest.as_bytes()).unwrap_or(rest.len());
+        let far = |far: &[u8]| memchr3(b'<', b'\n', b'&', far);
+        let at = find_near(rest.as_bytes(), *b"<\n&", far).unwrap_or(rest.len());
         let (text, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
         self.push(text);
         let (settled, after) = match special.as_bytes().first() {
@@ -101,35 +102,33 @@ impl<S: FnMut(Place, &str) -> bool> Reader<S> {
         }
         match markup.as_bytes() {
             [b'<', b'/' | b'!' | b'?' | b'a'..=b'z' | b'A'..=b'Z', ..] => {
-                let (tag, after) = split_tag(markup);
-                self.tag(tag, after)
+                self.tag(&Tag::of(markup))
             }
             [] => (false, ""),
             _ => {
-                self.push("<");
-                (false, markup.get(1..).unwrap_or_default())
+                let (text, after) = split_stray(markup);
+                self.push(text);
+                (false, after)
             }
         }
     }
 
-    fn tag<'a>(&mut self, tag: &str, after: &'a str) -> (bool, &'a str) {
-        let closing = tag.starts_with('/');
-        let name = name_of(tag.trim_start_matches('/'));
-        let element = element(name);
+    fn tag<'a>(&mut self, tag: &Tag<'a>) -> (bool, &'a str) {
+        let element = element(tag.name);
         if element == Element::Inline {
-            return (false, after);
+            return (false, tag.after);
         }
         let settled = self.end_line();
         match element {
-            _ if closing => self.place = Place::Body,
+            _ if tag.inside.starts_with('/') => self.place = Place::Body,
             Element::Title => self.place = Place::Title,
             Element::Heading => self.place = Place::Heading,
-            Element::Skipped if !tag.ends_with('/') => {
-                return (settled, behind_end_of(after, name));
+            Element::Skipped if !tag.inside.ends_with('/') => {
+                return (settled, behind_end_of(tag.after, tag.name));
             }
             _ => {}
         }
-        (settled, after)
+        (settled, tag.after)
     }
 
     /// Adds the character that an entity stands for; gives what follows it.
@@ -150,6 +149,9 @@ impl<S: FnMut(Place, &str) -> bool> Reader<S> {
     }
 
     fn push(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         let text = if self.line.is_empty() {
             text.trim_ascii_start()
         } else {
@@ -170,74 +172,118 @@ impl<S: FnMut(Place, &str) -> bool> Reader<S> {
     }
 }
 
-/// The element's name that a tag begins with.
-fn name_of(tag: &str) -> &str {
-    let end = tag.bytes().position(|byte| !byte.is_ascii_alphanumeric());
-    tag.get(..end.unwrap_or(tag.len())).unwrap_or_default()
+/// The `<` that the text begins with and that begin nothing, and what follows them.
+fn split_stray(text: &str) -> (&str, &str) {
+    let length = text.bytes().take_while(|byte| *byte == b'<').count();
+    // The last may begin something.
+    let length = length.saturating_sub(1).max(1);
+    text.split_at_checked(length).unwrap_or((text, ""))
+}
+
+/// A tag as far as the lines around it depend on it.
+struct Tag<'a> {
+    /// The element's name.
+    name: &'a str,
+    /// What stands between its brackets.
+    inside: &'a str,
+    after: &'a str,
+}
+
+impl<'a> Tag<'a> {
+    /// The tag that a text begins with.
+    fn of(text: &'a str) -> Self {
+        let bytes = text.as_bytes();
+        let start = behind(bytes, 1, |byte| byte == b'/');
+        let name = behind(bytes, start, |byte| byte.is_ascii_alphanumeric());
+        // Most tags end with the name.
+        let end = match bytes.get(name) {
+            Some(b'>') => name,
+            _ => end_of_tag(bytes, name).unwrap_or(bytes.len()),
+        };
+        Self {
+            name: text.get(start..name).unwrap_or_default(),
+            inside: text.get(1..end).unwrap_or_default(),
+            after: text.get(end + 1..).unwrap_or_default(),
+        }
+    }
+}
+
+/// Where the bytes of a kind end that begin at a place.
+fn behind(bytes: &[u8], start: usize, is_one: impl Fn(u8) -> bool) -> usize {
+    let mut end = start;
+    while bytes.get(end).is_some_and(|byte| is_one(*byte)) {
+        end += 1;
+    }
+    end
 }
 
 fn element(name: &str) -> Element {
+    match name.as_bytes() {
+        [one] => match one.to_ascii_lowercase() {
+            b'a' | b'b' | b'i' | b'q' | b's' | b'u' => Element::Inline,
+            _ => Element::Block,
+        },
+        [one, two] => match [one.to_ascii_lowercase(), two.to_ascii_lowercase()] {
+            [b'h', b'1' | b'2'] => Element::Heading,
+            [b'e', b'm'] | [b't', b't'] => Element::Inline,
+            _ => Element::Block,
+        },
+        longer => element_of_long(longer),
+    }
+}
+
+fn element_of_long(name: &[u8]) -> Element {
     let mut lower = [0; LONGEST];
     let Some(seat) = lower.get_mut(..name.len()) else {
         return Element::Block;
     };
-    seat.copy_from_slice(name.as_bytes());
+    seat.copy_from_slice(name);
     seat.make_ascii_lowercase();
     match &*seat {
         b"title" => Element::Title,
-        b"h1" | b"h2" => Element::Heading,
         b"script" | b"style" | b"svg" | b"template" => Element::Skipped,
-        b"a" | b"abbr" | b"b" | b"cite" | b"code" | b"em" | b"font" | b"i" | b"kbd" | b"label"
-        | b"mark" | b"q" | b"s" | b"samp" | b"small" | b"span" | b"strong" | b"sub" | b"sup"
-        | b"tt" | b"u" | b"var" => Element::Inline,
+        b"abbr" | b"cite" | b"code" | b"font" | b"kbd" | b"label" | b"mark" | b"samp"
+        | b"small" | b"span" | b"strong" | b"sub" | b"sup" | b"var" => Element::Inline,
         _ => Element::Block,
     }
 }
 
-/// The inside of the tag that the text begins with, and what follows it. A `>` in quotes ends no tag, unless the quotes never end.
-fn split_tag(markup: &str) -> (&str, &str) {
-    let bytes = markup.as_bytes();
-    let mut at = end_of_name(bytes);
-    let end = loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        if rest.first() == Some(&b'>') {
-            break Some(at);
-        }
-        let Some(next) = memchr3(b'>', b'"', b'\'', rest) else {
-            break None;
-        };
-        at += next;
-        match rest.get(next) {
-            Some(b'>') | None => break Some(at),
-            Some(quote) => match memchr(*quote, rest.get(next + 1..).unwrap_or_default()) {
-                Some(length) => at += length + 2,
-                None => break None,
-            },
-        }
+/// Where the tag ends whose attributes begin at `start`. A `>` in quotes ends no tag, unless the quotes never end.
+fn end_of_tag(markup: &[u8], start: usize) -> Option<usize> {
+    let find = |mark, at| find_near(markup.get(at..)?, [mark], |far| memchr(mark, far));
+    let next = |at| {
+        let far = |far: &[u8]| memchr3(b'>', b'"', b'\'', far);
+        find_near(markup.get(at..)?, *b">\"'", far)
     };
-    let end = end.or_else(|| markup.find('>')).unwrap_or(markup.len());
-    let inside = markup.get(1..end).unwrap_or_default();
-    (inside, markup.get(end + 1..).unwrap_or_default())
-}
-
-/// Where an element's name ends in the tag that a text begins with: most tags end there too.
-fn end_of_name(markup: &[u8]) -> usize {
-    let name = markup.iter().skip(1);
-    let length = name.take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'/');
-    1 + length.count()
+    let first = start + find(b'>', start)?;
+    let mut at = start;
+    loop {
+        let Some(length) = next(at) else {
+            return Some(first);
+        };
+        at += length;
+        let quote = *markup.get(at)?;
+        if quote == b'>' {
+            return Some(at);
+        }
+        let Some(length) = find(quote, at + 1) else {
+            return Some(first);
+        };
+        at += length + 2;
+    }
 }
 
 /// What follows the end tag of an element whose content is skipped.
 fn behind_end_of<'a>(text: &'a str, name: &str) -> &'a str {
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once("</") {
+    let ends = memmem::find_iter(text.as_bytes(), "</");
+    let mut ends = ends.filter_map(|at| text.get(at + "</".len()..));
+    let after = ends.find(|after| {
         let found = after.get(..name.len());
-        if found.is_some_and(|found| found.eq_ignore_ascii_case(name)) {
-            return after.split_once('>').map_or("", |(_, behind)| behind);
-        }
-        rest = after;
-    }
-    ""
+        found.is_some_and(|found| found.eq_ignore_ascii_case(name))
+    });
+    after
+        .and_then(|after| after.split_once('>'))
+        .map_or("", |(_, behind)| behind)
 }
 
 fn letter_of(entity: &str) -> Option<char> {

@@ -23,6 +23,10 @@ mod ruby;
 mod soap;
 mod text;
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use self::finding::Finding;
 use self::line::one_line;
 use self::page::{Kind, Page};
@@ -67,24 +71,35 @@ pub fn describe(
 /// Reads a page if it is of the kind that it knows.
 type Detector = fn(&Page<'_>) -> Option<Finding>;
 
-/// In the order of what they know: a whole page before a part of one.
-const MARKUP: [Detector; 15] = [
-    python::django,
-    ruby::rails,
-    php::symfony,
-    java::tomcat,
-    java::jetty,
-    dotnet::core,
-    dotnet::yellow,
-    python::starlette,
-    python::traceback,
-    python::werkzeug,
-    php::fatal,
-    php::xdebug,
-    php::dumped,
-    php::wordpress,
-    soap::fault,
+/// In the order of what they know: a whole page before a part of one. Each stands with its marks: in a page
+/// that has none of them it finds nothing.
+const MARKUP: [(Detector, &[&str]); 15] = [
+    (python::django, &["NONE,NOARCHIVE"]),
+    (ruby::rails, &["Action Controller: Exception caught"]),
+    (php::symfony, &["class=\"exception-hierarchy\""]),
+    (java::tomcat, &["<b>Type</b> "]),
+    (java::jetty, &["<h2>HTTP ERROR "]),
+    (dotnet::core, &["titleerror"]),
+    (dotnet::yellow, &["Exception Details: </b>"]),
+    (python::starlette, &["<title>Starlette Debugger</title>"]),
+    (python::traceback, &["Traceback (most recent call last)"]),
+    (python::werkzeug, &[" // Werkzeug Debugger</title>"]),
+    (php::fatal, &["</b>:  "]),
+    (php::xdebug, &["xdebug-error"]),
+    (
+        php::dumped,
+        &["message\":protected]=>", "[message:protected] =>"],
+    ),
+    (
+        php::wordpress,
+        &["class=\"wpdberror\">", "class=\"wp-die-message\">"],
+    ),
+    (soap::fault, &["<faultstring", ":Reason>"]),
 ];
+
+/// All of these marks: most pages have none of them.
+static MARKS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| page::searcher(MARKUP.iter().flat_map(|(_, marks)| *marks)));
 
 const TEXT: [Detector; 4] = [
     python::django_text,
@@ -97,7 +112,7 @@ fn of_body(content_type: &str, body: &[u8]) -> Option<Finding> {
     let page = Page::of(content_type, body);
     match page.kind {
         Kind::Json => json::read(&page.text).or_else(|| text::general(&page)),
-        Kind::Markup => first(&MARKUP, &page)
+        Kind::Markup => of_framework(&page)
             .or_else(|| php::comment(&page))
             .or_else(|| markup::general(&page)),
         Kind::Text => first(&TEXT, &page).or_else(|| text::general(&page)),
@@ -109,6 +124,13 @@ fn of_body(content_type: &str, body: &[u8]) -> Option<Finding> {
             body.len()
         ))),
     }
+}
+
+fn of_framework(page: &Page<'_>) -> Option<Finding> {
+    let marks = MARKS.as_ref()?;
+    let is_marked = page.parts().into_iter().any(|part| marks.is_match(part));
+    let detectors = MARKUP.map(|(detector, _)| detector);
+    is_marked.then(|| first(&detectors, page))?
 }
 
 fn first(detectors: &[Detector], page: &Page<'_>) -> Option<Finding> {

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use memchr::memmem;
+use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::{memchr, memchr_iter, memmem, memrchr_iter};
 
 /// How much of a body's beginning is looked at.
 pub(super) const LOOKED_AT: usize = 64 * 1024;
@@ -102,9 +103,8 @@ pub(super) fn after<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
 /// What follows a mark for the last time.
 pub(super) fn after_last<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
     // Searching forwards is the faster by far, and most pages do not have it.
-    let rest = after(text, mark)?;
-    let last = memmem::rfind(rest.as_bytes(), mark.as_bytes());
-    last.map_or(Some(rest), |at| rest.get(at + mark.len()..))
+    let at = memmem::find_iter(text.as_bytes(), mark).last()?;
+    text.get(at + mark.len()..)
 }
 
 /// What stands between two marks for the first time; all that follows the first where the other is missing.
@@ -112,6 +112,96 @@ pub(super) fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t s
     let inside = after(text, start)?;
     let length = memmem::find(inside.as_bytes(), end.as_bytes());
     inside.get(..length.unwrap_or(inside.len()))
+}
+
+/// What looks for several marks at once.
+pub(super) fn searcher<M: AsRef<[u8]>>(marks: impl IntoIterator<Item = M>) -> Option<AhoCorasick> {
+    let mut builder = AhoCorasick::builder();
+    // Of this kind it does so with vector instructions.
+    builder.match_kind(MatchKind::LeftmostFirst);
+    builder.build(marks).ok()
+}
+
+/// What stands before and behind a mark in a line. There, looking for the mark's first byte takes less time than getting ready to look
+/// for all of it.
+pub(super) fn split_once<'t>(line: &'t str, mark: &str) -> Option<(&'t str, &'t str)> {
+    let first = *mark.as_bytes().first()?;
+    split_at_one_of(line, mark, memchr_iter(first, line.as_bytes()))
+}
+
+/// What stands before and behind a mark where it is in a line for the last time.
+pub(super) fn rsplit_once<'t>(line: &'t str, mark: &str) -> Option<(&'t str, &'t str)> {
+    let first = *mark.as_bytes().first()?;
+    split_at_one_of(line, mark, memrchr_iter(first, line.as_bytes()))
+}
+
+fn split_at_one_of<'t>(
+    line: &'t str,
+    mark: &str,
+    mut places: impl Iterator<Item = usize>,
+) -> Option<(&'t str, &'t str)> {
+    places.find_map(|at| {
+        let (before, rest) = line.split_at_checked(at)?;
+        Some((before, rest.strip_prefix(mark)?))
+    })
+}
+
+/// What stands before a mark in a line, or the line.
+pub(super) fn before<'t>(line: &'t str, mark: &str) -> &'t str {
+    split_once(line, mark).map_or(line, |(before, _)| before)
+}
+
+/// The lines of a text, as `str::lines` has them.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (line, after) = split_line(rest)?;
+        rest = after;
+        Some(line)
+    })
+}
+
+/// The first line of a text and what follows it.
+pub(super) fn split_line(text: &str) -> Option<(&str, &str)> {
+    if text.is_empty() {
+        return None;
+    }
+    let Some(end) = memchr(b'\n', text.as_bytes()) else {
+        return Some((text, ""));
+    };
+    let (line, after) = text.split_at_checked(end)?;
+    Some((line.strip_suffix('\r').unwrap_or(line), after.get(1..)?))
+}
+
+/// Where one of some bytes stands for the first time; `far` looks for them too. In most texts one is near: there, eight bytes at a time
+/// are looked at in less than what it takes to call `far`.
+pub(super) fn find_near<const N: usize>(
+    text: &[u8],
+    marks: [u8; N],
+    far: impl Fn(&[u8]) -> Option<usize>,
+) -> Option<usize> {
+    const NEAR: usize = 16;
+    let mut rest = text;
+    while text.len() - rest.len() < NEAR
+        && let Some((word, after)) = rest.split_first_chunk()
+    {
+        let word = u64::from_le_bytes(*word);
+        let found = marks.map(|mark| places(word, mark));
+        let found = found.iter().fold(0, |all, found| all | found);
+        if found != 0 {
+            return Some(text.len() - rest.len() + found.trailing_zeros() as usize / 8);
+        }
+        rest = after;
+    }
+    Some(text.len() - rest.len() + far(rest)?)
+}
+
+/// The highest bit of each byte that is the mark; above the first of them of others too.
+fn places(word: u64, mark: u8) -> u64 {
+    const LOWEST: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHEST: u64 = LOWEST << 7;
+    let differs = word ^ (LOWEST * u64::from(mark));
+    differs.wrapping_sub(LOWEST) & !differs & HIGHEST
 }
 
 /// What the body looks like goes before what its type claims: many apps send all their errors as `text/html`.
@@ -125,11 +215,19 @@ fn kind(content_type: &str, text: &str) -> Kind {
         Kind::Json
     } else if claims("html") || claims("xml") || is_tag(start) {
         Kind::Markup
-    } else if text.chars().take(512).any(|letter| letter == '\0') {
+    } else if has_zero(text) {
         Kind::Binary
     } else {
         Kind::Text
     }
+}
+
+/// Whether a zero is among the first characters.
+fn has_zero(text: &str) -> bool {
+    const LOOKED_AT: usize = 512;
+    let start = head(text, 4 * LOOKED_AT);
+    let zero = memchr(0, start.as_bytes()).and_then(|at| start.get(..at));
+    zero.is_some_and(|before| before.chars().count() < LOOKED_AT)
 }
 
 fn is_tag(text: &str) -> bool {
@@ -153,5 +251,49 @@ fn as_text(bytes: &[u8]) -> Cow<'_, str> {
             String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default())
         }
         Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_is_found_near_and_far() {
+        for length in 0..40 {
+            for at in 0..length {
+                let mut text = vec![b'#'; length];
+                text[at..].fill(b'"');
+                let far = |rest: &[u8]| memchr(b'"', rest);
+                assert_eq!(find_near(&text, [b'!', b'"'], far), Some(at));
+                assert_eq!(find_near(&text[..at], [b'!', b'"'], far), None);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_and_marks_are_found_as_the_standard_library_finds_them() {
+        for text in [
+            "",
+            "a",
+            "a in b in c",
+            " in ",
+            "é in  in\r\n",
+            "a\n\nb\r\nc\r",
+            "\n",
+            "in in",
+        ] {
+            assert_eq!(
+                split_once(text, " in "),
+                text.split_once(" in "),
+                "{text:?}"
+            );
+            assert_eq!(
+                rsplit_once(text, " in "),
+                text.rsplit_once(" in "),
+                "{text:?}"
+            );
+            assert!(lines(text).eq(text.lines()), "{text:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::AhoCorasick;
 use memchr::memrchr2;
 
 use super::page::{self, Page};
@@ -18,7 +18,7 @@ const BEFORE: usize = 256;
 
 /// What stands where a failure is told.
 static SIGNS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    let signs = [
+    page::searcher([
         "Error: ",
         "Exception: ",
         "Fault: ",
@@ -32,11 +32,7 @@ static SIGNS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         "arse error",
         "panic: ",
         "SQLSTATE[",
-    ];
-    let mut builder = AhoCorasick::builder();
-    // Of this kind it searches for all of them at once with vector instructions.
-    builder.match_kind(MatchKind::LeftmostFirst);
-    builder.build(signs).ok()
+    ])
 });
 
 /// The parts that are worth reading, in order.

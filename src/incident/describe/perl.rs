@@ -1,17 +1,25 @@
 //! Perl: `Can't open the jar at /app/shop.pl line 7.`
 
+use super::page::{before, rsplit_once};
+
 /// A message that ends in its place: the message and the file.
 pub(super) fn place(line: &str) -> Option<(&str, &str)> {
     // Behind a comma: what was being read at the time.
-    let line = line.split(", <").next()?;
-    let (rest, number) = line.rsplit_once(" line ")?;
+    let (rest, number) = rsplit_once(before(line, ", <"), " line ")?;
     let digits = number.bytes().take_while(u8::is_ascii_digit).count();
-    let (message, file) = rest.rsplit_once(" at ")?;
-    let ends = number
-        .get(digits..)
-        .is_some_and(|end| end.is_empty() || end.starts_with('.'));
-    let is_file = !file.contains(' ') && file.contains(['.', '/']) || file.starts_with("(eval ");
-    (digits > 0 && ends && is_file).then_some((message, file))
+    let end = number.get(digits..)?;
+    if digits == 0 || !(end.is_empty() || end.starts_with('.')) {
+        return None;
+    }
+    // Most prose is known by the last words before the place of its number.
+    let (told, file) = rest.rsplit_once(' ')?;
+    match told.strip_suffix(" at") {
+        Some(message) => file.contains(['.', '/']).then_some((message, file)),
+        None if rest.contains('(') => {
+            rsplit_once(rest, " at ").filter(|(_, file)| file.starts_with("(eval "))
+        }
+        None => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Python: tracebacks wherever they stand, and the debug pages of Django, Werkzeug (Flask) and Starlette (FastAPI).
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 
 use super::finding::Finding;
 use super::frames::{self, Frame, Frames};
@@ -13,7 +16,8 @@ const PLACE: usize = 512;
 /// So near before a traceback a comment begins that holds it.
 const COMMENT: usize = 256;
 /// Marks that end the text of a page in which a traceback stands.
-const ENDS: [&str; 4] = ["</pre", "</textarea", "</code", "-->"];
+static ENDS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| page::searcher(["</pre", "</textarea", "</code", "-->"]));
 
 /// Django's debug page. Where it happened is read from the table at its head: the traceback's place depends on the
 /// length of everything before it.
@@ -115,34 +119,61 @@ pub(super) fn traceback(page: &Page<'_>) -> Option<Finding> {
     })
 }
 
-/// The exception is the first line that is not indented; what is behind the frames is source.
+/// The exception is the first line that is not indented; what is behind the frames is source. It is looked for first, and the frames from
+/// there outwards, as far as they tell something.
 pub(super) fn exception(trace: &str, escaped: bool) -> Option<Finding> {
-    let mut frames = Frames::default();
-    for line in trace.lines().skip(1) {
-        let (line, ended) = up_to_end(line);
-        let words = plain(line, escaped);
-        if let Some(frame) = frames::parse(words.trim_start_matches(['|', ' ', '\t'])) {
-            frames.push_called(frame);
-        } else if !line.starts_with([' ', '\t']) && !words.trim().is_empty() && !frames.is_empty() {
-            return Some(Finding {
-                headline: words.into_owned(),
-                frames,
-            });
+    let (_, rest) = page::split_line(trace)?;
+    let trace = up_to_end(rest);
+    let (at, headline) = told(trace, escaped)?;
+    let frames = frames_of(trace.get(..at)?, escaped);
+    Some(Finding { headline, frames })
+}
+
+/// Where the exception stands, and what it says.
+fn told(trace: &str, escaped: bool) -> Option<(usize, String)> {
+    let mut has_frame = false;
+    let mut rest = trace;
+    while let Some((line, after)) = page::split_line(rest) {
+        let at = trace.len() - rest.len();
+        rest = after;
+        let indented = line.starts_with([' ', '\t']);
+        if indented && has_frame {
+            continue;
         }
-        if ended {
-            break;
+        let words = plain(line, escaped);
+        match frame(&words) {
+            Some(frame) => has_frame |= !frame.is_empty(),
+            None if indented || !has_frame || words.trim().is_empty() => {}
+            None => return Some((at, words.into_owned())),
         }
     }
     None
 }
 
-/// The part of a line that belongs to the traceback, and whether it is the last.
-fn up_to_end(line: &str) -> (&str, bool) {
-    let ends = ENDS.iter().filter_map(|end| line.find(end));
-    match ends.min() {
-        Some(at) => (line.get(..at).unwrap_or(line), true),
-        None => (line, false),
+/// The frames of a traceback, whose last line is the innermost.
+fn frames_of(trace: &str, escaped: bool) -> Frames {
+    let mut frames = Frames::default();
+    for line in trace.lines().rev() {
+        if let Some(frame) = frame(&plain(line, escaped)) {
+            frames.push_caller(frame);
+            if frames.is_settled() {
+                break;
+            }
+        }
     }
+    frames
+}
+
+/// The frame that a line is. In a group of exceptions it stands behind a rule.
+fn frame(line: &str) -> Option<Frame<'_>> {
+    frames::parse(line.trim_start_matches(['|', ' ', '\t']))
+}
+
+/// The part of a text that belongs to the traceback.
+fn up_to_end(text: &str) -> &str {
+    let end = ENDS.as_ref().and_then(|ends| ends.find(text));
+    let part = end.and_then(|end| text.get(..end.start()));
+    part.unwrap_or(text)
 }
 
 fn plain(line: &str, escaped: bool) -> Cow<'_, str> {

@@ -10,8 +10,8 @@ const SOURCE: usize = 16 * 1024;
 
 /// What the interpreter prints of an exception nobody caught: ``app.rb:7:in `boom': no jar (RuntimeError)``.
 pub(super) fn uncaught(line: &str) -> Option<String> {
-    let (_, call) = line.split_once(":in ")?;
-    let (_, told) = call.split_once("': ")?;
+    let (_, call) = page::split_once(line, ":in ")?;
+    let (_, told) = page::split_once(call, "': ")?;
     let (message, class) = told.strip_suffix(')')?.rsplit_once(" (")?;
     let is_class =
         class.starts_with(|letter: char| letter.is_ascii_uppercase()) && !class.contains(' ');

@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::lines::{Picker, Place};
-use super::page::Page;
+use super::page::{self, Page};
 use super::parts;
 use super::python;
 
@@ -21,7 +21,7 @@ pub(super) fn general(page: &Page<'_>) -> Option<Finding> {
 
 fn pick<'p>(text: &str, parts: impl IntoIterator<Item = &'p str>) -> Option<Finding> {
     let mut picker = Picker::of(text);
-    let mut lines = parts.into_iter().flat_map(str::lines);
+    let mut lines = parts.into_iter().flat_map(page::lines);
     while let Some(line) = lines.next()
         && !picker.offer(Place::Body, line)
     {}

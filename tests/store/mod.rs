@@ -12,9 +12,10 @@ use pardon::incident::store::{Found, Reader};
 #[expect(dead_code, reason = "its main is for those who run it longer")]
 mod storm;
 
-/// Whether a store has an incident with this ID, and its body.
+/// Whether a store, if it is one already, has an incident with this ID, and its body.
 fn has(store: &Path, id: &str) -> bool {
-    match Reader::open(store).unwrap().find(id).unwrap() {
+    let found = Reader::open(store).and_then(|reader| reader.find(id));
+    match found.unwrap_or(Found::Nothing) {
         Found::Incidents(_, found) => found.iter().any(|incident| incident.body.is_some()),
         _ => false,
     }

@@ -23,6 +23,10 @@ const RETRY: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(3
 /// How long the last entries are tried to be written when the process ends.
 const LAST_TRIES: Duration = Duration::from_secs(1);
 
+/// After how many rows, or how many bytes, there is a step of retention at the latest.
+const ROWS: u64 = 64;
+const BYTES: u64 = 1 << 20;
+
 /// What the thread works with.
 pub(super) struct Recorder {
     shared: Arc<Shared>,
@@ -37,8 +41,9 @@ pub(super) struct Recorder {
     looked: Instant,
     /// How long to wait after the next failure.
     retry: Duration,
-    /// Rows written since the last step of retention.
+    /// Rows written since the last step of retention, and about how many bytes.
     written: u64,
+    bytes: u64,
 }
 
 /// The store and what belongs to it.
@@ -68,6 +73,7 @@ impl Recorder {
             looked: Instant::now(),
             retry: shortest,
             written: 0,
+            bytes: 0,
         };
         match recorder.reopen() {
             Err(error) if error.is_for_a_person() => Err(error),
@@ -134,7 +140,9 @@ impl Recorder {
         self.shared.written(batch);
         self.standing.rose();
         [self.retry, _] = RETRY;
-        self.retain();
+        if self.written >= ROWS || self.bytes >= BYTES {
+            self.retain();
+        }
         true
     }
 
@@ -149,6 +157,7 @@ impl Recorder {
         }
         self.counted = lost;
         let bytes: usize = batch.iter().map(Entry::size).sum();
+        self.bytes += bytes as u64;
         open.checkpoints.wrote(bytes as u64);
         Ok(())
     }
@@ -160,6 +169,7 @@ impl Recorder {
         };
         let _passed = open.gate.pass();
         let written = std::mem::take(&mut self.written);
+        self.bytes = 0;
         let now = Timestamp::now();
         open.store
             .retain(&self.limits, now, written)

@@ -5,10 +5,10 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-/// How many bytes of packed bodies are remembered.
-const BYTES: usize = 1 << 20;
-/// The largest packed body that is remembered.
-const LARGEST: usize = 64 << 10;
+/// How many bytes of bodies are remembered.
+const BYTES: usize = 2 << 20;
+/// The largest body that is remembered.
+const LARGEST: usize = 128 << 10;
 
 /// What was written lately, by its content: equal is what is the same byte for byte, whatever its hash.
 #[derive(Default)]
@@ -22,30 +22,34 @@ pub(super) struct RecentBodies {
 
 struct Known {
     seq: i64,
-    packed: Box<[u8]>,
+    content: Box<[u8]>,
 }
 
 impl RecentBodies {
+    /// What a content is looked for and remembered by.
+    pub(super) fn hash(&self, content: &[u8]) -> u64 {
+        self.hasher.hash_one(content)
+    }
+
     /// The row that holds this content.
-    pub(super) fn find(&self, packed: &[u8]) -> Option<i64> {
-        let known = self.known.get(&self.hash(packed))?;
-        (*known.packed == *packed).then_some(known.seq)
+    pub(super) fn find(&self, hash: u64, content: &[u8]) -> Option<i64> {
+        let known = self.known.get(&hash)?;
+        (*known.content == *content).then_some(known.seq)
     }
 
     /// Remembers that a row holds this content, and forgets the oldest where there is no room.
-    pub(super) fn remember(&mut self, packed: &[u8], seq: i64) {
-        if packed.len() > LARGEST {
+    pub(super) fn remember(&mut self, hash: u64, content: &[u8], seq: i64) {
+        if content.len() > LARGEST {
             return;
         }
-        while self.bytes + packed.len() > BYTES && self.forget_oldest() {}
-        let hash = self.hash(packed);
+        while self.bytes + content.len() > BYTES && self.forget_oldest() {}
         let known = Known {
             seq,
-            packed: packed.into(),
+            content: content.into(),
         };
-        self.bytes += packed.len();
+        self.bytes += content.len();
         match self.known.insert(hash, known) {
-            Some(before) => self.bytes -= before.packed.len(),
+            Some(before) => self.bytes -= before.content.len(),
             None => self.order.push_back(hash),
         }
     }
@@ -62,13 +66,9 @@ impl RecentBodies {
             return false;
         };
         if let Some(known) = self.known.remove(&oldest) {
-            self.bytes -= known.packed.len();
+            self.bytes -= known.content.len();
         }
         true
-    }
-
-    fn hash(&self, packed: &[u8]) -> u64 {
-        self.hasher.hash_one(packed)
     }
 }
 
@@ -76,17 +76,25 @@ impl RecentBodies {
 mod tests {
     use super::*;
 
+    fn find(recent: &RecentBodies, content: &[u8]) -> Option<i64> {
+        recent.find(recent.hash(content), content)
+    }
+
+    fn remember(recent: &mut RecentBodies, content: &[u8], seq: i64) {
+        recent.remember(recent.hash(content), content, seq);
+    }
+
     #[test]
     fn what_was_written_lately_is_found_by_its_content() {
         let mut recent = RecentBodies::default();
-        recent.remember(b"one", 1);
-        recent.remember(b"two", 2);
-        recent.remember(b"one", 3);
-        assert_eq!(recent.find(b"one"), Some(3));
-        assert_eq!(recent.find(b"two"), Some(2));
-        assert_eq!(recent.find(b"three"), None);
+        remember(&mut recent, b"one", 1);
+        remember(&mut recent, b"two", 2);
+        remember(&mut recent, b"one", 3);
+        assert_eq!(find(&recent, b"one"), Some(3));
+        assert_eq!(find(&recent, b"two"), Some(2));
+        assert_eq!(find(&recent, b"three"), None);
         recent.clear();
-        assert_eq!(recent.find(b"one"), None);
+        assert_eq!(find(&recent, b"one"), None);
     }
 
     #[test]
@@ -94,15 +102,15 @@ mod tests {
         let mut recent = RecentBodies::default();
         let content = |n: u8| vec![n; LARGEST];
         for n in 0..40 {
-            recent.remember(&content(n), i64::from(n));
+            remember(&mut recent, &content(n), i64::from(n));
             assert!(recent.bytes <= BYTES);
             assert_eq!(recent.order.len(), recent.known.len());
         }
-        assert_eq!(recent.find(&content(39)), Some(39));
-        assert_eq!(recent.find(&content(24)), Some(24));
-        assert_eq!(recent.find(&content(23)), None);
+        assert_eq!(find(&recent, &content(39)), Some(39));
+        assert_eq!(find(&recent, &content(24)), Some(24));
+        assert_eq!(find(&recent, &content(23)), None);
         let large = vec![7; LARGEST + 1];
-        recent.remember(&large, 99);
-        assert_eq!(recent.find(&large), None);
+        remember(&mut recent, &large, 99);
+        assert_eq!(find(&recent, &large), None);
     }
 }

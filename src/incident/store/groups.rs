@@ -1,6 +1,6 @@
 //! The counts of incidents that are alike, hour by hour: what `--group` reads, so that it is fast at any size.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -15,10 +15,10 @@ const GROUPS: usize = 1000;
 const UPSERT: &str =
     "INSERT INTO group_hours (hour, fingerprint, route, status, cause, count, first, last)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-     ON CONFLICT DO UPDATE SET count = count + ?6, last = max(last, ?8)";
+     ON CONFLICT DO UPDATE SET count = count + ?6, first = min(first, ?7), last = max(last, ?8)";
 
 /// What incidents of a group have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     hour: i64,
     fingerprint: i64,
@@ -40,7 +40,8 @@ pub(super) struct Groups {
     hour: i64,
     /// The groups that the hour has in the file; none before they were looked up.
     known: Option<HashSet<Key>>,
-    batch: HashMap<Key, Tally>,
+    /// In the order of the table; so each hour's groups are looked up once.
+    batch: BTreeMap<Key, Tally>,
 }
 
 impl Groups {
@@ -60,11 +61,20 @@ impl Groups {
 
     /// Writes the counts of the batch: one upsert a group.
     pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut batch = std::mem::take(&mut self.batch);
-        for (key, tally) in batch.drain() {
-            self.upsert(connection, key, tally)?;
+        let mut upsert = connection.prepare_cached(UPSERT)?;
+        for (key, tally) in std::mem::take(&mut self.batch) {
+            let key = self.admitted(connection, key)?;
+            upsert.execute((
+                key.hour,
+                key.fingerprint,
+                &*key.route,
+                key.status,
+                key.cause.as_str(),
+                tally.count,
+                tally.first,
+                tally.last,
+            ))?;
         }
-        self.batch = batch;
         Ok(())
     }
 
@@ -81,22 +91,8 @@ impl Groups {
             last: seq,
         });
         tally.count += 1;
+        tally.first = tally.first.min(seq);
         tally.last = tally.last.max(seq);
-    }
-
-    fn upsert(&mut self, connection: &Connection, key: Key, tally: Tally) -> rusqlite::Result<()> {
-        let key = self.admitted(connection, key)?;
-        connection.prepare_cached(UPSERT)?.execute((
-            key.hour,
-            key.fingerprint,
-            &*key.route,
-            key.status,
-            key.cause.as_str(),
-            tally.count,
-            tally.first,
-            tally.last,
-        ))?;
-        Ok(())
     }
 
     /// The group that an incident is counted in: its own, or the hour's rest.
@@ -109,7 +105,10 @@ impl Groups {
             Some(known) => known,
             none => none.insert(groups_of(connection, key.hour)?),
         };
-        if known.contains(&key) || known.len() < GROUPS {
+        if known.contains(&key) {
+            return Ok(key);
+        }
+        if known.len() < GROUPS {
             known.insert(key.clone());
             return Ok(key);
         }

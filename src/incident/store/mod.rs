@@ -16,6 +16,7 @@ mod grouped;
 mod groups;
 mod lock;
 mod losses;
+mod pack;
 mod reader;
 mod retention;
 mod row;
@@ -39,6 +40,7 @@ use crate::request_id::EPOCH_MILLIS;
 
 use bodies::RecentBodies;
 use groups::Groups;
+use pack::Packer;
 
 pub(super) use aside::set_aside;
 pub(super) use checkpoint::{Checkpoints, Gate};
@@ -53,6 +55,8 @@ pub(super) use retention::Limits;
 
 /// Bits of a `seq` below its milliseconds.
 const SEQ_BITS: u32 = 20;
+/// Milliseconds of an hour.
+const HOUR: i64 = 3_600_000;
 /// How long a statement waits for another process's lock.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -67,6 +71,7 @@ pub(super) struct Store {
     refusals: u64,
     bodies: RecentBodies,
     groups: Groups,
+    packer: Packer,
 }
 
 impl Store {
@@ -88,6 +93,7 @@ impl Store {
             connection,
             bodies: RecentBodies::default(),
             groups: Groups::default(),
+            packer: Packer::default(),
         };
         store.settle().map_err(|error| wrong(error.into()))?;
         keep_log(&store.connection, false).map_err(|error| wrong(error.into()))?;
@@ -128,12 +134,12 @@ fn moment(seq: i64) -> Timestamp {
 
 /// The hour of a `seq`, counted from 2020.
 fn hour_of(seq: i64) -> i64 {
-    (seq >> SEQ_BITS) / 3_600_000
+    (seq >> SEQ_BITS) / HOUR
 }
 
 /// The first `seq` of an hour.
 fn hour_start(hour: i64) -> i64 {
-    (hour * 3_600_000) << SEQ_BITS
+    (hour * HOUR) << SEQ_BITS
 }
 
 /// Makes an empty file that only its owner may read; `SQLite` gives its other files the same mode.
@@ -154,6 +160,8 @@ fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     connection.busy_timeout(PATIENCE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // Without it a statement with a LIMIT is prepared anew each time that a value is bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     Ok(connection)
 }

@@ -14,6 +14,7 @@ use crate::incident::{Cause, Fingerprint, Incident};
 use crate::request_id::{Lookup, RequestId};
 
 use super::filter::{Filter, with};
+use super::pack::unpack;
 use super::row::{self, COLUMNS};
 use super::{
     Losses, StoreError, Trouble, check_for_reading, connect, hour_of, hour_start, may_read, seq_at,
@@ -289,7 +290,7 @@ impl Reader {
             return Ok(None);
         };
         let packed: Vec<u8> = row.get(0)?;
-        row::unpack(&packed)
+        unpack(&packed)
             .map(|content| Some(content.into()))
             .map_err(row::damaged)
     }

@@ -11,25 +11,25 @@ use http::{HeaderName, Version};
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Row, Statement, ToSql};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::incident::{
     BodyRecord, Cause, Fingerprint, HeaderField, Incident, RequestRecord, Served, UpstreamRecord,
 };
 use crate::request_id::RequestId;
 
+use super::pack::{Packer, unpack};
+
 /// The columns of a whole incident, in the order in which they are written and read.
 pub(super) const COLUMNS: &str = "seq, id, time, instance, cause, route, status, method, url, client, summary, fingerprint, \
      reference, trace_id, settled, body, detail";
-
-/// The most that a blob may be when it is unpacked: what a damaged length says is not believed.
-const LARGEST: usize = 256 << 20;
 
 /// What has no column of its own. Fields that are absent take no room.
 #[derive(Default, Serialize, Deserialize)]
 struct Detail<'a> {
     version: Cow<'a, str>,
-    headers: Fields<'a>,
+    #[serde(deserialize_with = "fields")]
+    headers: Cow<'a, [HeaderField]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<UpstreamDetail<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,15 +39,14 @@ struct Detail<'a> {
     micros: u64,
 }
 
-type Fields<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
-
 #[derive(Serialize, Deserialize)]
 struct UpstreamDetail<'a> {
     name: Cow<'a, str>,
     endpoint: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
-    headers: Fields<'a>,
+    #[serde(deserialize_with = "fields")]
+    headers: Cow<'a, [HeaderField]>,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     head_ms: Option<f64>,
@@ -76,29 +75,13 @@ struct ServedDetail<'a> {
     template: Cow<'a, str>,
 }
 
-/// Packs bytes for a blob: their length and an LZ4 block.
-pub(super) fn pack(bytes: &[u8]) -> Vec<u8> {
-    lz4_flex::block::compress_prepend_size(bytes)
-}
-
-/// Unpacks a blob.
-pub(super) fn unpack(blob: &[u8]) -> io::Result<Vec<u8>> {
-    let damaged = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
-    let (length, _) = lz4_flex::block::uncompressed_size(blob)
-        .map_err(|error| damaged(format!("a blob has no length: {error}")))?;
-    if length > LARGEST {
-        return Err(damaged(format!("a blob claims {length} bytes")));
-    }
-    lz4_flex::block::decompress_size_prepended(blob)
-        .map_err(|error| damaged(format!("a blob is damaged: {error}")))
-}
-
 /// Writes an incident with a statement that takes [`COLUMNS`].
 pub(super) fn insert(
     statement: &mut Statement<'_>,
     seq: i64,
     incident: &Incident,
     body: Option<i64>,
+    packer: &mut Packer,
 ) -> rusqlite::Result<usize> {
     let client = incident.request.client.map(|client| client.to_string());
     let values: [&dyn ToSql; 17] = [
@@ -118,7 +101,7 @@ pub(super) fn insert(
         &incident.trace_id,
         &incident.settled,
         &body,
-        &detail(incident),
+        &packer.pack_json(&detail(incident)),
     ];
     statement.execute(&values[..])
 }
@@ -129,6 +112,7 @@ pub(super) fn amend(
     seq: i64,
     incident: &Incident,
     body: Option<i64>,
+    packer: &mut Packer,
 ) -> rusqlite::Result<usize> {
     statement.execute((
         seq,
@@ -137,7 +121,7 @@ pub(super) fn amend(
         &incident.reference,
         incident.settled,
         body,
-        detail(incident),
+        packer.pack_json(&detail(incident)),
     ))
 }
 
@@ -162,7 +146,7 @@ pub(super) fn read(row: &Row<'_>, body: Option<Bytes>) -> rusqlite::Result<Incid
             url: row.get("url")?,
             version: version(&detail.version),
             client: client.and_then(|client| client.parse::<IpAddr>().ok()),
-            headers: fields(&detail.headers),
+            headers: detail.headers.into_owned(),
         },
         upstream: detail.upstream.map(upstream),
         body: detail.body.map(|detail| body_record(detail, body)),
@@ -204,15 +188,15 @@ pub(super) fn damaged(
     rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error))
 }
 
-fn detail(incident: &Incident) -> Vec<u8> {
-    let detail = Detail {
+fn detail(incident: &Incident) -> Detail<'_> {
+    Detail {
         version: version_name(incident.request.version).into(),
-        headers: borrowed(&incident.request.headers),
+        headers: (&*incident.request.headers).into(),
         upstream: incident.upstream.as_ref().map(|upstream| UpstreamDetail {
             name: (&*upstream.name).into(),
             endpoint: (&*upstream.endpoint).into(),
             status: upstream.status,
-            headers: borrowed(&upstream.headers),
+            headers: (&*upstream.headers).into(),
             attempts: upstream.attempts,
             head_ms: upstream.head_ms,
             error: upstream.error.as_deref().map(Into::into),
@@ -233,25 +217,17 @@ fn detail(incident: &Incident) -> Vec<u8> {
             template: (&*served.template).into(),
         }),
         micros: u64::try_from(incident.duration.as_micros()).unwrap_or(u64::MAX),
-    };
-    // Text and numbers always have a JSON.
-    pack(&serde_json::to_vec(&detail).unwrap_or_default())
+    }
 }
 
-fn borrowed(fields: &[HeaderField]) -> Fields<'_> {
-    fields
-        .iter()
-        .map(|field| (field.name.as_str().into(), field.value.as_str().into()))
-        .collect()
-}
-
-fn fields(fields: &Fields<'_>) -> Vec<HeaderField> {
-    let each = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| {
+/// Header fields as [`HeaderField`] writes them; a name that is none is left out.
+fn fields<'de, D: Deserializer<'de>>(source: D) -> Result<Cow<'static, [HeaderField]>, D::Error> {
+    let found = Vec::<(Cow<'de, str>, String)>::deserialize(source)?;
+    let each = |(name, value): (Cow<'de, str>, String)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        let value = value.clone().into_owned();
         Some(HeaderField { name, value })
     };
-    fields.iter().filter_map(each).collect()
+    Ok(found.into_iter().filter_map(each).collect())
 }
 
 fn upstream(detail: UpstreamDetail<'_>) -> UpstreamRecord {
@@ -259,7 +235,7 @@ fn upstream(detail: UpstreamDetail<'_>) -> UpstreamRecord {
         name: detail.name.into(),
         endpoint: detail.endpoint.into(),
         status: detail.status,
-        headers: fields(&detail.headers),
+        headers: detail.headers.into_owned(),
         attempts: detail.attempts,
         head_ms: detail.head_ms,
         error: detail.error.map(Cow::into_owned),
@@ -312,21 +288,12 @@ mod tests {
     use crate::incident::record::tests::sample;
 
     #[test]
-    fn the_lengths_of_damaged_blobs_are_not_believed() {
-        let bytes = b"the same, the same, the same".repeat(9);
-        let packed = pack(&bytes);
-        assert_eq!(unpack(&packed).unwrap(), bytes);
-        assert!(unpack(&[]).is_err());
-        assert!(unpack(&[0xff; 12]).is_err());
-        assert!(unpack(&packed[..packed.len() / 2]).is_err());
-    }
-
-    #[test]
     fn a_detail_holds_what_has_no_column() {
         let incident = sample("id-1");
-        let unpacked = unpack(&detail(&incident)).unwrap();
+        let mut packer = Packer::default();
+        let unpacked = unpack(packer.pack_json(&detail(&incident))).unwrap();
         let detail: Detail<'_> = serde_json::from_slice(&unpacked).unwrap();
-        assert_eq!(fields(&detail.headers), incident.request.headers);
+        assert_eq!(*detail.headers, incident.request.headers);
         assert_eq!(detail.micros, 23_456);
         assert_eq!(served(detail.served.unwrap()), incident.served.unwrap());
     }

@@ -1,12 +1,13 @@
 //! Batches: what has come in since the last commit, written in one transaction.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior};
 
 use crate::incident::Incident;
 use crate::incident::queue::{Entry, Kind};
 
 use super::bodies::RecentBodies;
 use super::groups::Groups;
+use super::pack::Packer;
 use super::row::{self, COLUMNS};
 use super::{Losses, Store, StoreError, hour_of, seq_at};
 
@@ -21,6 +22,7 @@ const INSERT_REFUSAL: &str = "INSERT INTO refusals (seq, id, time, instance, cau
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 const AMEND: &str = "UPDATE incidents SET summary = ?2, fingerprint = ?3, reference = ?4, settled = ?5, body = ?6, detail = ?7
      WHERE seq = ?1";
+const HAS_BODY: &str = "SELECT 1 FROM bodies WHERE seq = ?1";
 const KEEP_BODY: &str = "INSERT OR REPLACE INTO bodies (seq, content) VALUES (?1, ?2)";
 const DROP_REFUSALS: &str =
     "DELETE FROM refusals WHERE seq IN (SELECT seq FROM refusals ORDER BY seq LIMIT ?1)";
@@ -44,23 +46,24 @@ impl Store {
     }
 
     fn try_write(&mut self, batch: &[Entry], losses: &Losses) -> rusqlite::Result<()> {
-        // Taken at once: a reader's lock that had to grow could meet another writer's.
-        let transaction =
-            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let work = Work::begin(&self.connection)?;
         let mut pen = Pen {
             connection: &self.connection,
+            insert: self.connection.prepare_cached(INSERT_INCIDENT)?,
+            keep_body: self.connection.prepare_cached(KEEP_BODY)?,
+            has_body: self.connection.prepare_cached(HAS_BODY)?,
             bodies: &mut self.bodies,
             groups: &mut self.groups,
+            packer: &mut self.packer,
             newest: &mut self.newest,
             refusals: &mut self.refusals,
         };
         for entry in batch {
             pen.write(entry)?;
         }
-        pen.drop_refusals()?;
-        self.groups.write(&self.connection)?;
-        write_losses(&self.connection, hour_of(self.newest), losses)?;
-        transaction.commit()
+        pen.finish(losses)?;
+        drop(pen);
+        work.commit()
     }
 
     /// Counts what a process left behind that was killed while it read their bodies.
@@ -83,11 +86,39 @@ impl Store {
     }
 }
 
+/// A transaction that is undone unless it is committed. Its statements are kept prepared, unlike those of [`Transaction`].
+struct Work<'a>(&'a Connection);
+
+impl<'a> Work<'a> {
+    fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
+        // Taken at once: a reader's lock that had to grow could meet another writer's.
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self(connection))
+    }
+
+    fn commit(self) -> rusqlite::Result<()> {
+        self.0.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            // What cannot be undone now is undone by whoever opens the file next.
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
+    }
+}
+
 /// One transaction's hand: its statements, and what they change in memory.
 struct Pen<'a> {
     connection: &'a Connection,
+    insert: CachedStatement<'a>,
+    keep_body: CachedStatement<'a>,
+    has_body: CachedStatement<'a>,
     bodies: &'a mut RecentBodies,
     groups: &'a mut Groups,
+    packer: &'a mut Packer,
     newest: &'a mut i64,
     refusals: &'a mut u64,
 }
@@ -105,7 +136,7 @@ impl Pen<'_> {
             Kind::Refusal => {
                 let seq = self.next_seq(incident);
                 let mut statement = self.connection.prepare_cached(INSERT_REFUSAL)?;
-                row::insert(&mut statement, seq, incident, None)?;
+                row::insert(&mut statement, seq, incident, None, self.packer)?;
                 *self.refusals += 1;
             }
         }
@@ -120,8 +151,7 @@ impl Pen<'_> {
 
     fn insert(&mut self, seq: i64, incident: &Incident) -> rusqlite::Result<()> {
         let body = self.body(seq, incident)?;
-        let mut statement = self.connection.prepare_cached(INSERT_INCIDENT)?;
-        row::insert(&mut statement, seq, incident, body)?;
+        row::insert(&mut self.insert, seq, incident, body, self.packer)?;
         if incident.settled {
             self.groups.count(seq, incident);
         }
@@ -136,7 +166,7 @@ impl Pen<'_> {
         }
         let body = self.body(seq, incident)?;
         let mut statement = self.connection.prepare_cached(AMEND)?;
-        row::amend(&mut statement, seq, incident, body)?;
+        row::amend(&mut statement, seq, incident, body, self.packer)?;
         self.groups.count(seq, incident);
         Ok(())
     }
@@ -147,27 +177,32 @@ impl Pen<'_> {
         let Some(content) = content.filter(|content| !content.is_empty()) else {
             return Ok(None);
         };
-        let packed = row::pack(content);
         // Half a body is nobody else's: its row is written anew when the rest has come.
         if incident.settled {
-            if let Some(equal) = self.equal(&packed)? {
+            let hash = self.bodies.hash(content);
+            if let Some(equal) = self.equal(hash, content)? {
                 return Ok(Some(equal));
             }
-            self.bodies.remember(&packed, seq);
+            self.bodies.remember(hash, content, seq);
         }
-        let mut statement = self.connection.prepare_cached(KEEP_BODY)?;
-        statement.execute((seq, &packed))?;
+        self.keep_body.execute((seq, self.packer.pack(content)))?;
         Ok(Some(seq))
     }
 
     /// The row of an equal body that is still in the file: another process may have forgotten it.
-    fn equal(&self, packed: &[u8]) -> rusqlite::Result<Option<i64>> {
-        let Some(seq) = self.bodies.find(packed) else {
+    fn equal(&mut self, hash: u64, content: &[u8]) -> rusqlite::Result<Option<i64>> {
+        let Some(seq) = self.bodies.find(hash, content) else {
             return Ok(None);
         };
-        let sql = "SELECT 1 FROM bodies WHERE seq = ?1";
-        let there = self.connection.prepare_cached(sql)?.exists([seq])?;
+        let there = self.has_body.exists([seq])?;
         Ok(there.then_some(seq))
+    }
+
+    /// Writes what is counted, after the last entry.
+    fn finish(&mut self, losses: &Losses) -> rusqlite::Result<()> {
+        self.drop_refusals()?;
+        self.groups.write(self.connection)?;
+        write_losses(self.connection, hour_of(*self.newest), losses)
     }
 
     /// Drops the oldest refusals past the bound.

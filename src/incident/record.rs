@@ -23,7 +23,7 @@ use crate::request_id::RequestId;
 /// One failure. Its JSON has these fields in this order; what is absent is `null`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Incident {
-    /// Its place in time and its key: 0 until it is written.
+    /// Its place in time and its key, as it was read from the store: 0 in the process that records it, and in its log.
     pub seq: i64,
     /// The request's ID: not unique where IDs of trusted proxies are kept.
     pub id: RequestId,
@@ -180,6 +180,28 @@ impl Incident {
         self.fingerprint = description.fingerprint;
     }
 
+    /// What ends a capture of which nothing came: its reading failed.
+    #[must_use]
+    pub fn unread(&self) -> Amendment {
+        let none = BodyRecord {
+            content: Bytes::new(),
+            content_type: None,
+            content_encoding: None,
+            bytes: 0,
+            kept: 0,
+            complete: false,
+            decoded: false,
+            redactions: 0,
+        };
+        Amendment {
+            body: self.body.clone().unwrap_or(none),
+            summary: self.summary.clone(),
+            fingerprint: self.fingerprint,
+            error: Some("its text could not be read".to_owned()),
+            reference: None,
+        }
+    }
+
     /// The status that the visitor got, else the upstream's.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
@@ -190,16 +212,22 @@ impl Incident {
     /// About how many bytes it takes in memory beside its body.
     pub(super) fn weight(&self) -> usize {
         let fields = |fields: &[HeaderField]| -> usize {
-            let each = |field: &HeaderField| size_of::<HeaderField>() + field.value.len();
+            let each = |field: &HeaderField| {
+                size_of::<HeaderField>() + field.name.as_str().len() + field.value.len()
+            };
             fields.iter().map(each).sum()
         };
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let upstream = self.upstream.as_ref();
         size_of::<Self>()
             + self.summary.len()
+            + self.request.method.len()
             + self.request.url.len()
             + fields(&self.request.headers)
             + upstream.map_or(0, |up| fields(&up.headers) + text(&up.error))
+            + self.body.as_ref().map_or(0, |body| {
+                text(&body.content_type) + text(&body.content_encoding)
+            })
             + text(&self.reference)
             + text(&self.trace_id)
     }
@@ -216,6 +244,20 @@ impl Incident {
             body.kept = 0;
             body.complete = false;
         }
+    }
+}
+
+impl RequestRecord {
+    /// Keeps the first header fields, as far as they fit in so many bytes, and so much of the URL.
+    pub fn cut_headers(&mut self, bytes: usize) {
+        let mut room = bytes;
+        self.headers.retain(|field| {
+            let length = field.name.as_str().len() + field.value.len();
+            let fits = length <= room;
+            room = room.saturating_sub(length);
+            fits
+        });
+        self.url.truncate(self.url.floor_char_boundary(bytes));
     }
 }
 

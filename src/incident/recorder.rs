@@ -3,7 +3,7 @@
 //! Whatever is wrong with the file, the thread goes on: what waits stays in the queue within `incidents.memory`, is tried again, and what
 //! is wrong is said once, as is its end. A damaged file is set aside and a new one begun.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::queue::{Entry, Next, Shared};
-use super::store::{Checkpoints, Gate, Limits, Lock, Store, StoreError, Trouble, set_aside};
+use super::store::{
+    Checkpoints, Gate, Limits, Lock, Store, StoreError, Trouble, Written, set_aside,
+};
 use super::{Losses, trouble::Standing};
 use crate::config;
 use crate::telemetry::names;
@@ -41,6 +43,8 @@ pub(super) struct Recorder {
     looked: Instant,
     /// How long to wait after the next failure.
     retry: Duration,
+    /// Whether the file was found damaged while it was written.
+    damaged: bool,
     /// Rows written since the last step of retention, and about how many bytes.
     written: u64,
     bytes: u64,
@@ -64,7 +68,7 @@ impl Recorder {
         let mut recorder = Self {
             shared,
             limits: Limits::new(settings),
-            path: settings.path.clone(),
+            path: true_path(&settings.path),
             settings: settings.clone(),
             lock: None,
             open: None,
@@ -72,6 +76,7 @@ impl Recorder {
             counted: Losses::default(),
             looked: Instant::now(),
             retry: shortest,
+            damaged: false,
             written: 0,
             bytes: 0,
         };
@@ -162,18 +167,29 @@ impl Recorder {
         Ok(())
     }
 
-    /// A step of retention. What fails here fails for the next batch too, which says it.
+    /// A step of retention; true when there is more to do.
     fn retain(&mut self) -> bool {
         let Some(open) = &mut self.open else {
             return false;
         };
-        let _passed = open.gate.pass();
-        let written = std::mem::take(&mut self.written);
-        self.bytes = 0;
-        let now = Timestamp::now();
-        open.store
-            .retain(&self.limits, now, written)
-            .unwrap_or(false)
+        let written = Written {
+            rows: std::mem::take(&mut self.written),
+            bytes: std::mem::take(&mut self.bytes),
+        };
+        let step = {
+            let _passed = open.gate.pass();
+            open.store.retain(&self.limits, Timestamp::now(), written)
+        };
+        match step {
+            Ok(step) => {
+                open.checkpoints.wrote(step.bytes);
+                step.more
+            }
+            Err(error) => {
+                self.fell(&error);
+                false
+            }
+        }
     }
 
     /// What is done when nothing comes: retention, counts, a look whether the file is still there.
@@ -204,6 +220,8 @@ impl Recorder {
                 return Ok(());
             }
             self.open = None;
+            // Its lock may be gone with it.
+            self.lock = None;
             tracing::warn!(target: names::STORE, path = %self.path.display(), "the store's file is gone; a new one is begun");
         }
         self.reopen()
@@ -213,8 +231,16 @@ impl Recorder {
         if self.lock.is_none() {
             self.lock = Some(Lock::take(&self.path)?);
         }
+        if self.damaged {
+            self.set_aside()?;
+            self.damaged = false;
+        }
         let store = match Store::open(&self.path, self.settings.sync) {
-            Err(error) if matches!(error.kind(), Trouble::Damaged(_)) => self.begin_anew(&error)?,
+            Err(error) if matches!(error.kind(), Trouble::Damaged(_)) => {
+                self.standing.fell(&error);
+                self.set_aside()?;
+                Store::open(&self.path, self.settings.sync)?
+            }
             store => store?,
         };
         let gate = Gate::default();
@@ -228,12 +254,12 @@ impl Recorder {
         Ok(())
     }
 
-    /// Sets a damaged file aside and makes a new one.
-    fn begin_anew(&self, error: &StoreError) -> Result<Store, StoreError> {
+    /// Gives a damaged file another name.
+    fn set_aside(&self) -> Result<(), StoreError> {
         let aside = set_aside(&self.path, Timestamp::now())
             .map_err(|error| StoreError::new(&self.path, error))?;
-        tracing::error!(target: names::STORE, kept = %aside.display(), "{error}; it is kept under another name, and a new one is begun");
-        Store::open(&self.path, self.settings.sync)
+        tracing::error!(target: names::STORE, kept = %aside.display(), "the damaged store is kept under another name, and a new one is begun; `--store` may still read the old one");
+        Ok(())
     }
 
     /// Something failed: says so, if it is new, and decides whether the file has to be opened again.
@@ -241,7 +267,17 @@ impl Recorder {
         self.standing.fell(error);
         match error.kind() {
             Trouble::Full(_) | Trouble::Locked(_) => {}
+            Trouble::Damaged(_) => {
+                // Opening it again may not meet the damage: it is not tried.
+                self.open = None;
+                self.damaged = true;
+            }
             _ => self.open = None,
         }
     }
+}
+
+/// The file itself where the path leads to it by links: two names of one store have one lock.
+fn true_path(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }

@@ -10,6 +10,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::replace::UNREAD;
 use super::route::Route;
 use crate::incident::{self, Amendment, BodyRecord, Cause, Incident, Redacted};
 use crate::intercept::Raw;
@@ -84,7 +85,7 @@ impl Original {
     /// Gives a draft what has come so far, unless that is too much to be read here.
     pub(super) fn begin(self, draft: &mut Incident, raw: Raw) {
         if raw.is_large() {
-            draft.name(Some("its text is still being read"));
+            draft.name(Some(UNREAD));
         } else {
             draft.amend(self.described(raw));
         }

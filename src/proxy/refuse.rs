@@ -18,6 +18,9 @@ use crate::upstream;
 
 use super::failure::Terms;
 
+/// How many bytes of header fields a refusal's record keeps: anyone can have ten thousand of them written.
+const HEADERS: usize = 2048;
+
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -109,6 +112,7 @@ impl Proxy {
         if refusal.is_kept() {
             let mut record = self.draft(exchange, route, Cause::Refused, Some(&page));
             record.name(Some(refusal.reason()));
+            record.request.cut_headers(HEADERS);
             self.desk.refuse(record);
         }
         self.respond(exchange, page)

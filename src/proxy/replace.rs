@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::body::Body;
 use super::exchange::Exchange;
@@ -20,6 +20,9 @@ use crate::incident::{self, Amendment, Cause, Confirmation, Incident, Recorded, 
 use crate::intercept::{Capture, FailedAnswer, Failure, Raw};
 use crate::page::Notice;
 use crate::upstream::{self, AnswerFault, UpstreamError};
+
+/// What is said of a failure whose text was not read, or not yet.
+pub(super) const UNREAD: &str = "the app's text was not read to its end";
 
 impl Proxy {
     /// Serves a page in the place of a failure, when its incident is committed or has been waited for long enough.
@@ -106,7 +109,7 @@ impl Proxy {
         let mut draft = self.draft(exchange, Some(route), Cause::BrokenOff, None);
         draft.upstream = Some(UpstreamRecord {
             status: Some(status.as_u16()),
-            error: Some(upstream::chain(fault)),
+            error: Some(route.redactor.line(&upstream::chain(fault))),
             ..self.upstream_record(route)
         });
         let (ready, _) = oneshot::channel();
@@ -149,45 +152,50 @@ impl Proxy {
             hold,
             original,
         } = captured;
-        let begun = original.begun;
         let whole = tokio::select! {
             biased;
             read = timeout(hold, capture.read()) => read.is_ok(),
             () = self.afterwork.hurried() => false,
         };
+        let span = self.span(original.begun);
         let rest = if whole {
             let mut reading = self.read(original, capture.finish());
-            match timeout(self.settings.commit_wait, &mut reading).await {
-                Ok(found) => return self.keep_whole(draft, found, begun, ready).await,
-                Err(_) => Rest::Unread(reading),
+            // The rest of the wait is for the commit.
+            let half = span.until - self.settings.commit_wait / 2;
+            if let Ok(found) = timeout_at(half, &mut reading).await {
+                return self.keep_whole(draft, found, span, ready).await;
             }
+            draft.name(Some(UNREAD));
+            Rest::Unread(reading)
         } else {
             original.clone().begin(&mut draft, capture.so_far());
             Rest::Unfinished(capture, original)
         };
         draft.settled = false;
-        let (recorded, confirmed) = self.commit(draft, begun).await;
+        let (recorded, confirmed) = self.commit(draft, span).await;
         // Where nobody waits any more the visitor has left.
         let _ = ready.send(());
         let incident = match self.read_rest(rest).await {
             Some(found) => self.desk.amend(&recorded, found),
-            None => recorded.incident,
+            None => self.desk.amend(&recorded, recorded.incident.unread()),
         };
         incident::log(&incident, self.settings.log_body, confirmed);
     }
 
-    /// Records a failure whose original was read in time.
+    /// Records a failure whose original was read in time, or has none.
     async fn keep_whole(
         &self,
         mut draft: Incident,
         found: Option<Amendment>,
-        begun: Instant,
+        span: Span,
         ready: oneshot::Sender<()>,
     ) {
-        if let Some(found) = found {
-            draft.amend(found);
+        match found {
+            Some(found) => draft.amend(found),
+            None if draft.summary.is_empty() => draft.name(Some(UNREAD)),
+            None => {}
         }
-        let (recorded, confirmed) = self.commit(draft, begun).await;
+        let (recorded, confirmed) = self.commit(draft, span).await;
         incident::log(&recorded.incident, self.settings.log_body, confirmed);
         // Where nobody waits any more the visitor has left.
         let _ = ready.send(());
@@ -233,14 +241,15 @@ impl Proxy {
         }
         let begun = Instant::now().checked_sub(draft.duration);
         let begun = begun.unwrap_or_else(Instant::now);
-        self.keep_whole(draft, None, begun, ready).await;
+        let span = self.span(begun);
+        self.keep_whole(draft, None, span, ready).await;
     }
 
-    /// Records an incident of an exchange that began then, and waits for its commit at most as long as a page may.
-    async fn commit(&self, mut incident: Incident, begun: Instant) -> (Recorded, bool) {
-        incident.duration = begun.elapsed();
+    /// Records an incident, and waits for its commit no longer than its page may.
+    async fn commit(&self, mut incident: Incident, span: Span) -> (Recorded, bool) {
+        incident.duration = span.begun.elapsed();
         let (recorded, commit) = self.desk.record(incident);
-        let waited = timeout(self.settings.commit_wait, commit).await;
+        let waited = timeout_at(span.until, commit).await;
         let confirmed = waited == Ok(Confirmation::Committed);
         if !confirmed {
             self.desk.count_unconfirmed();
@@ -250,6 +259,14 @@ impl Proxy {
             }
         }
         (recorded, confirmed)
+    }
+
+    /// From the exchange's beginning to when its page goes out at the latest, if its incident can be recorded from now on.
+    fn span(&self, begun: Instant) -> Span {
+        Span {
+            begun,
+            until: Instant::now() + self.settings.commit_wait,
+        }
     }
 
     fn capture(
@@ -267,6 +284,13 @@ impl Proxy {
             capture: Capture::new(answer.body, &answer.headers, limits, room),
         }
     }
+}
+
+/// When an exchange began, and until when its page waits for its record.
+#[derive(Clone, Copy)]
+struct Span {
+    begun: Instant,
+    until: Instant,
 }
 
 /// A capture on its way into a record.

@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{beside, connect};
 
-/// How much is written between checkpoints.
+/// How much is written between checkpoints at most.
 const EVERY: u64 = 4 << 20;
 /// A page in the log, with its head.
 const FRAME: u64 = 8192 + 24;
@@ -41,6 +41,8 @@ impl Gate {
 /// The checkpoints of an open store; they end with this value.
 pub(crate) struct Checkpoints {
     bell: Option<SyncSender<()>>,
+    /// How much is written between checkpoints.
+    every: u64,
     thread: Option<JoinHandle<()>>,
     written: u64,
 }
@@ -94,6 +96,7 @@ impl Checkpoints {
             .spawn(move || keeper.run(&rung))?;
         Ok(Self {
             bell: Some(bell),
+            every: EVERY.min(log_size / 4),
             thread: Some(thread),
             written: 0,
         })
@@ -102,7 +105,7 @@ impl Checkpoints {
     /// Tells how many bytes a commit has written, about.
     pub(crate) fn wrote(&mut self, bytes: u64) {
         self.written += bytes;
-        if self.written >= EVERY {
+        if self.written >= self.every {
             self.written = 0;
         }
         if let Some(bell) = self.bell.as_ref().filter(|_| self.written == 0) {

@@ -51,7 +51,7 @@ pub use grouped::{Group, Headline};
 pub(super) use lock::Lock;
 pub use losses::Losses;
 pub use reader::{Found, How, Listed, Reader};
-pub(super) use retention::Limits;
+pub(super) use retention::{Limits, Written};
 
 /// Bits of a `seq` below its milliseconds.
 const SEQ_BITS: u32 = 20;

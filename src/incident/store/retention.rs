@@ -15,12 +15,31 @@ const STEP: u64 = 64;
 /// How many pages a step gives back to the file system.
 const PAGES: u64 = 64;
 const PAGE_SIZE: u64 = 8192;
+/// Past `max_size`, no more refusals than these are kept at the cost of incidents.
+const REFUSALS: u64 = 1000;
 
 /// How much is kept, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     max_age: SignedDuration,
     max_size: u64,
+}
+
+/// What was written since the step before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) rows: u64,
+    /// About, before it was packed.
+    pub(crate) bytes: u64,
+}
+
+/// What a step of retention has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Step {
+    /// Whether there is more to do.
+    pub(crate) more: bool,
+    /// About how much it has written.
+    pub(crate) bytes: u64,
 }
 
 /// What the file holds, in pages.
@@ -55,14 +74,13 @@ impl Limits {
 }
 
 impl Store {
-    /// Deletes some of what is too old or too much, at least as many rows as were `written` since the step before; true when more is left
-    /// to do.
+    /// Deletes some of what is too old or too much, more than was `written` since the step before.
     pub(in crate::incident) fn retain(
         &mut self,
         limits: &Limits,
         now: Timestamp,
-        written: u64,
-    ) -> Result<bool, StoreError> {
+        written: Written,
+    ) -> Result<Step, StoreError> {
         self.try_retain(limits, now, written)
             .map_err(|error| self.error(error))
     }
@@ -71,56 +89,91 @@ impl Store {
         &mut self,
         limits: &Limits,
         now: Timestamp,
-        written: u64,
-    ) -> rusqlite::Result<bool> {
+        written: Written,
+    ) -> rusqlite::Result<Step> {
         let pages = self.pages()?;
         let used = pages.all - pages.free;
-        let rows = STEP.max(2 * written);
         if used > limits.pages() {
-            return self.drop_oldest(i64::MAX, rows);
+            if self.refusals > REFUSALS {
+                return self.drop_refusals(STEP);
+            }
+            return self.drop_oldest(i64::MAX, written);
         }
-        if self.drop_oldest(limits.oldest(now), rows)? {
-            return Ok(true);
-        }
+        let step = self.drop_oldest(limits.oldest(now), written)?;
         let too_large = pages.all > limits.pages() || pages.free > PAGES.max(pages.all / 4);
-        if too_large && written == 0 {
+        if !step.more && too_large && written.rows == 0 {
             return self.give_back();
         }
-        Ok(false)
+        Ok(step)
     }
 
-    /// Deletes the oldest rows below a `seq`; true when there may be more of them.
-    fn drop_oldest(&mut self, below: i64, rows: u64) -> rusqlite::Result<bool> {
-        let connection = &self.connection;
-        let sql = "SELECT max(seq), count(*) FROM
-                   (SELECT seq FROM incidents WHERE seq < ?1 ORDER BY seq LIMIT ?2)";
-        let (last, count): (Option<i64>, u64) = connection
-            .prepare_cached(sql)?
-            .query_row((below, rows), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let Some(last) = last else {
+    /// Deletes the oldest rows below a `seq`: twice as many, or twice as much, as was written.
+    fn drop_oldest(&mut self, below: i64, written: Written) -> rusqlite::Result<Step> {
+        let rows = STEP.max(2 * written.rows);
+        let oldest = self.oldest(below, rows)?;
+        let Some(newest) = oldest.last().copied() else {
             return self.drop_refusals_below(below);
         };
-        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-        for sql in [
-            "DELETE FROM incidents WHERE seq <= ?1",
-            "DELETE FROM bodies WHERE seq <= ?1 AND NOT EXISTS
-             (SELECT 1 FROM incidents WHERE incidents.body = bodies.seq AND incidents.body <> incidents.seq)",
-        ] {
-            connection.prepare_cached(sql)?.execute([last])?;
+        let before = self.pages()?.free;
+        let enough = before + PAGES.max(2 * written.bytes / PAGE_SIZE);
+        let transaction =
+            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let (mut last, mut free) = (newest, before);
+        for some in oldest.chunks(8) {
+            last = some.last().copied().unwrap_or(newest);
+            self.drop_up_to(last)?;
+            free = self.pages()?.free;
+            if free >= enough {
+                break;
+            }
         }
         for sql in [
             "DELETE FROM group_hours WHERE hour < ?1",
             "DELETE FROM losses WHERE hour < ?1",
         ] {
-            connection.prepare_cached(sql)?.execute([hour_of(last)])?;
+            self.connection
+                .prepare_cached(sql)?
+                .execute([hour_of(last)])?;
         }
         transaction.commit()?;
-        Ok(count == rows)
+        Ok(Step {
+            more: last < newest || oldest.len() as u64 == rows,
+            bytes: free.saturating_sub(before) * PAGE_SIZE,
+        })
     }
 
-    fn drop_refusals_below(&mut self, below: i64) -> rusqlite::Result<bool> {
+    fn oldest(&self, below: i64, rows: u64) -> rusqlite::Result<Vec<i64>> {
+        let sql = "SELECT seq FROM incidents WHERE seq < ?1 ORDER BY seq LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let seqs = statement.query_map((below, rows), |row| row.get(0))?;
+        seqs.collect()
+    }
+
+    fn drop_up_to(&self, last: i64) -> rusqlite::Result<()> {
+        for sql in [
+            "DELETE FROM incidents WHERE seq <= ?1",
+            "DELETE FROM bodies WHERE seq <= ?1 AND NOT EXISTS
+             (SELECT 1 FROM incidents WHERE incidents.body = bodies.seq AND incidents.body <> incidents.seq)",
+        ] {
+            self.connection.prepare_cached(sql)?.execute([last])?;
+        }
+        Ok(())
+    }
+
+    fn drop_refusals(&mut self, rows: u64) -> rusqlite::Result<Step> {
+        let sql =
+            "DELETE FROM refusals WHERE seq IN (SELECT seq FROM refusals ORDER BY seq LIMIT ?1)";
+        let dropped = self.connection.prepare_cached(sql)?.execute([rows])?;
+        self.refusals = self.refusals.saturating_sub(dropped as u64);
+        Ok(Step {
+            more: true,
+            bytes: 0,
+        })
+    }
+
+    fn drop_refusals_below(&mut self, below: i64) -> rusqlite::Result<Step> {
         if below == i64::MAX {
-            return Ok(false);
+            return Ok(Step::default());
         }
         let sql = "SELECT 1 FROM refusals WHERE seq < ?1";
         if self.connection.prepare_cached(sql)?.exists([below])? {
@@ -128,11 +181,11 @@ impl Store {
             let dropped = self.connection.prepare_cached(sql)?.execute([below])?;
             self.refusals = self.refusals.saturating_sub(dropped as u64);
         }
-        Ok(false)
+        Ok(Step::default())
     }
 
     /// Gives free pages at the file's end back to the file system; true when there are more.
-    fn give_back(&mut self) -> rusqlite::Result<bool> {
+    fn give_back(&mut self) -> rusqlite::Result<Step> {
         let before = self.pages()?;
         let sql = format!("PRAGMA incremental_vacuum({PAGES})");
         // It frees a page a step.
@@ -140,7 +193,10 @@ impl Store {
         let mut freed = statement.query([])?;
         while freed.next()?.is_some() {}
         drop(freed);
-        Ok(self.pages()?.free + PAGES <= before.free)
+        Ok(Step {
+            more: self.pages()?.free + PAGES <= before.free,
+            bytes: PAGES * PAGE_SIZE,
+        })
     }
 
     fn pages(&self) -> rusqlite::Result<Pages> {

@@ -162,8 +162,12 @@ fn what_is_old_or_too_much_goes_in_steps() {
     };
     write(&mut store, (0..400).map(young));
 
+    let one = Written {
+        rows: 1,
+        bytes: 8000,
+    };
     let mut steps = 0;
-    while store.retain(&limits(3000, 1 << 30), now, 1).unwrap() {
+    while store.retain(&limits(3000, 1 << 30), now, one).unwrap().more {
         steps += 1;
     }
     assert!(steps >= 2, "in steps");
@@ -171,7 +175,11 @@ fn what_is_old_or_too_much_goes_in_steps() {
     assert_eq!(count(&reader, "incidents"), 400);
     assert_eq!(count(&reader, "bodies"), 400);
 
-    while store.retain(&limits(3000, 2 << 20), now, 0).unwrap() {}
+    while store
+        .retain(&limits(3000, 2 << 20), now, Written::default())
+        .unwrap()
+        .more
+    {}
     let kept = count(&reader, "incidents");
     assert!((100..230).contains(&kept), "{kept}");
     assert!(found(&reader, "young-0").is_empty());
@@ -181,4 +189,30 @@ fn what_is_old_or_too_much_goes_in_steps() {
         .pragma_query_value(None, "page_count", |row| row.get(0))
         .unwrap();
     assert!(pages * 8192 <= 2 << 20, "the file shrinks: {pages} pages");
+}
+
+#[test]
+fn a_flood_of_refusals_costs_no_incident() {
+    let folder = Folder::new();
+    let mut store = folder.open();
+    write(
+        &mut store,
+        (0..50).map(|n| incident(&format!("id-{n}"), b"text")),
+    );
+    let wide = || Incident {
+        body: None,
+        cause: Cause::Refused,
+        ..sample("refused")
+    };
+    let flood: Vec<Entry> = (0..4000).map(|_| entry(Kind::Refusal, wide())).collect();
+    store.write(&flood, &Losses::default()).unwrap();
+    let limits = Limits::new(&crate::config::Incidents {
+        max_size: crate::config::units::Size(1 << 20),
+        ..crate::config::Incidents::default()
+    });
+    let now = "2024-02-03T05:00:00Z".parse().unwrap();
+    while store.retain(&limits, now, Written::default()).unwrap().more {}
+    let reader = folder.reader();
+    assert_eq!(count(&reader, "incidents"), 50);
+    assert!(count(&reader, "refusals") < 4000);
 }

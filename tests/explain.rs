@@ -4,7 +4,7 @@ use crate::support::{Folder, Said};
 
 /// A 500 with a page that holds a secret, and terminal escapes wherever it may have some.
 const FAILED: &[u8] = b"HTTP/1.1 500 Boom \xc2\x9b2J\r\nContent-Type: text/html\r\nServer: Old/1.0\r\nRetry-After: 5\r\n\
-    Set-Cookie: session=1\r\nX-Debug: \xc2\x9b2Jpassword\r\n\r\n<h1>\x1b[2JOperationalError: no such table</h1>\n";
+    Set-Cookie: session=1\r\nX-Debug: \xc2\x9b2Jpassword\r\n\r\n<h1>\x1b[2JOperationalError: no such table</h1>\nDB_PASSWORD=swordfish-9\n";
 
 /// Explains a response, with these arguments beside it.
 fn explain(response: &[u8], folder: &Folder, arguments: &[&str]) -> String {
@@ -36,6 +36,10 @@ fn a_failure_is_replaced_and_each_header_has_its_fate() {
     assert_eq!(says(&out, "verdict"), "replaced by a page");
     assert_eq!(says(&out, "why"), "status 500 is among intercept.statuses");
     assert_eq!(says(&out, "cause"), "upstream_status");
+    assert_eq!(says(&out, "fingerprint").len(), 16);
+    let redacted = "line 2: DB_PASSWORD=[redacted: password]";
+    assert_eq!(says(&out, "redacted"), redacted);
+    assert!(!out.contains("swordfish"), "{out}");
     assert_eq!(says(&out, "route"), "app");
     assert_eq!(says(&out, "page"), "html in en, by pardon/error.html.tera");
     assert!(says(&out, "visitor").starts_with("gets  500 Internal Server Error, "));

@@ -70,6 +70,17 @@ fn fail(gateway: &Gateway, path: &str) -> String {
 }
 
 #[test]
+fn a_reference_in_the_body_finds_its_incident() {
+    let origin = Origin::saying(500, "", "Sorry. Error reference: <b>ab-12345</b>\n");
+    let settings = "intercept.reference_pattern = 'reference: <b>([a-z0-9-]+)</b>'\n";
+    let gateway = Scene::set(origin, settings);
+    let id = fail(&gateway, "/");
+    let said = pardon(&gateway, &["show", "--json", "ab-12345"]);
+    assert_eq!(json(&said)[0]["id"], id);
+    assert_eq!(json(&said)[0]["reference"], "ab-12345");
+}
+
+#[test]
 fn show_says_what_happened_in_its_first_lines() {
     let gateway = Scene::before(failing());
     let headers = "X-Mine: yes\r\nAuthorization: hunter2\r\n\

@@ -114,6 +114,67 @@ fn a_file_that_is_none_is_set_aside_and_a_new_one_begun() {
     }
 }
 
+/// Damage that opening the file does not meet.
+#[test]
+fn a_file_that_is_damaged_where_only_writing_looks_is_set_aside_too() {
+    let (folder, _) = killed();
+    let store = folder.path().join("pardon.db");
+    open(&store);
+    spoil(&store, "incidents_id");
+    let app = storm::failing_app::start().unwrap();
+    let proxy = ProxyProcess::start(Path::new(PROGRAM), folder.path(), app, "").unwrap();
+    let visitors = Visitors::start(1, proxy.address, "/");
+    eventually("the file to be set aside", || {
+        set_aside(&folder).then_some(())
+    });
+    let ids = visitors.end().ids;
+    assert!(!ids.is_empty());
+    for id in &ids {
+        eventually("every page's incident in the new file", || {
+            has(&store, id).then_some(())
+        });
+    }
+}
+
+/// Overwrites every leaf of an index.
+fn spoil(store: &Path, index: &str) {
+    let connection = Connection::open(store).unwrap();
+    let root: u64 = connection
+        .query_row(
+            "SELECT rootpage FROM sqlite_schema WHERE name = ?1",
+            [index],
+            |row| row.get(0),
+        )
+        .unwrap();
+    drop(connection);
+    let mut bytes = fs::read(store).unwrap();
+    let page = |number: u64| usize::try_from((number - 1) * 8192).unwrap();
+    let at = page(root);
+    if bytes[at] == 10 {
+        // It has no other leaf than its root.
+        bytes[at..at + 8192].fill(0xaa);
+        fs::write(store, &bytes).unwrap();
+        return;
+    }
+    assert_eq!(bytes[at], 2, "an inner page of an index");
+    let children = u16::from_be_bytes([bytes[at + 3], bytes[at + 4]]);
+    let mut leaves = vec![u32::from_be_bytes(
+        bytes[at + 8..at + 12].try_into().unwrap(),
+    )];
+    for child in 0..usize::from(children) {
+        let cell = at + 12 + 2 * child;
+        let cell = at + usize::from(u16::from_be_bytes([bytes[cell], bytes[cell + 1]]));
+        leaves.push(u32::from_be_bytes(
+            bytes[cell..cell + 4].try_into().unwrap(),
+        ));
+    }
+    for leaf in leaves {
+        let at = page(leaf.into());
+        bytes[at..at + 8192].fill(0xaa);
+    }
+    fs::write(store, &bytes).unwrap();
+}
+
 /// Whether something was set aside, whole.
 fn set_aside(folder: &Folder) -> bool {
     let entries = fs::read_dir(folder.path()).unwrap();

@@ -65,6 +65,12 @@ fn nothing(typed: &str, reader: &Reader) -> Result<String, StoreError> {
             "{count} given up for lack of memory: the log may know the ID"
         ));
     }
+    for file in reader.set_aside() {
+        let file = visible::line(&file.display().to_string()).into_owned();
+        reason(&format!(
+            "a damaged file was set aside, which may still know it: --store '{file}'"
+        ));
+    }
     Ok(says)
 }
 

@@ -173,6 +173,14 @@ impl Reader {
             .map_err(|error| self.error(error))
     }
 
+    /// The damaged files that were set aside of this store.
+    #[must_use]
+    pub fn set_aside(&self) -> Vec<PathBuf> {
+        let files = super::aside::set_aside_of(&self.path).into_iter();
+        let is_log = |file: &PathBuf| file.to_string_lossy().ends_with("-wal");
+        files.filter(|file| !is_log(file)).collect()
+    }
+
     /// The newest incident.
     ///
     /// # Errors

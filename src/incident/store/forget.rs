@@ -175,7 +175,7 @@ fn uncount(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
     let sql = "DELETE FROM group_hours WHERE hour = ?1 AND count <= 0";
     connection.prepare_cached(sql)?.execute([hour])?;
     let sql = "UPDATE group_hours SET last = coalesce((SELECT max(seq) FROM incidents AS other
-                   WHERE other.seq BETWEEN ?3 AND ?4 AND other.seq <> ?2 AND other.fingerprint = group_hours.fingerprint
+                   WHERE other.seq BETWEEN ?3 AND ?4 AND other.seq <> ?2 AND group_hours.fingerprint IN (0, other.fingerprint)
                    AND other.route = group_hours.route), first)
                WHERE hour = ?1 AND last = ?2";
     let (from, to) = (hour_start(hour), hour_start(hour + 1) - 1);

@@ -1,5 +1,6 @@
 //! Asking the store, from any process, while another writes.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,9 +17,7 @@ use crate::request_id::{Lookup, RequestId};
 use super::filter::{Filter, with};
 use super::pack::unpack;
 use super::row::{self, COLUMNS};
-use super::{
-    Losses, StoreError, Trouble, check_for_reading, connect, hour_of, hour_start, may_read, seq_at,
-};
+use super::{Losses, StoreError, Trouble, check_for_reading, connect, hour_of, may_read, seq_at};
 
 /// How many incidents with one ID, one reference or one beginning are given.
 const SAME: usize = 100;
@@ -242,7 +241,8 @@ impl Reader {
         Ok(Found::Mistyped(there))
     }
 
-    /// The rows whose IDs begin so. A range, not a pattern: whatever is typed means itself.
+    /// The rows whose IDs begin so, the newest first. A range, not a pattern: whatever is typed means itself. Where they are too many, the
+    /// last ones in the order of their IDs, in which ours stand by time: the first four characters of one may be those of thousands.
     fn beginning(&self, typed: &str) -> rusqlite::Result<Vec<Listed>> {
         let mut beginnings = vec![typed.to_owned()];
         beginnings.extend(RequestId::beginning(typed).filter(|own| own != typed));
@@ -251,7 +251,10 @@ impl Reader {
             // No ID has a character above this one.
             let end = format!("{beginning}\u{7f}");
             for table in ["incidents", "refusals"] {
-                found.extend(self.listed(table, "id >= ?1 AND id < ?2", &[beginning, &end])?);
+                let last = format!(
+                    "seq IN (SELECT seq FROM {table} WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT {SAME})"
+                );
+                found.extend(self.listed(table, &last, &[beginning, &end])?);
             }
         }
         Ok(found)
@@ -303,36 +306,48 @@ impl Reader {
             .map_err(row::damaged)
     }
 
-    /// Looks only at the hours that have what is asked for, as their groups say.
+    /// Looks, from the newest hour on, only where the groups say that there is what is asked for, and at what is in no group yet because it
+    /// is not settled.
     fn list_by_hours(&self, filter: &Filter, limit: usize) -> rusqlite::Result<Vec<Listed>> {
-        let mut found = Vec::new();
-        for hour in self.hours(filter)? {
-            let seqs = hour_start(hour).max(filter.oldest())..hour_start(hour + 1);
-            found.extend(self.select(filter, &seqs, limit - found.len(), "DESC")?);
-            if found.len() >= limit {
-                break;
-            }
-        }
+        let mut found = self.unsettled(filter, limit)?;
+        found.extend(self.counted(filter, limit)?);
+        found.sort_by_key(|one| Reverse(one.seq));
+        // Settled between the two looks.
+        found.dedup_by_key(|one| one.seq);
+        found.truncate(limit);
         Ok(found)
     }
 
-    /// The hours that may have what is asked for, the newest first. The newest of all is always among them: its last incidents may not be
-    /// counted yet.
-    fn hours(&self, filter: &Filter) -> rusqlite::Result<Vec<i64>> {
+    fn unsettled(&self, filter: &Filter, limit: usize) -> rusqlite::Result<Vec<Listed>> {
+        let (condition, values) = filter.conditions();
+        let limit = at_most(limit);
+        let sql = format!(
+            "SELECT {LISTED} FROM incidents INDEXED BY incidents_unsettled
+             WHERE settled = 0 AND seq >= ?1{condition} ORDER BY seq DESC LIMIT {limit}"
+        );
+        let mut statement = self.connection.prepare(&sql)?;
+        statement
+            .query_map(&*with(&filter.oldest(), &values), listed)?
+            .collect()
+    }
+
+    fn counted(&self, filter: &Filter, limit: usize) -> rusqlite::Result<Vec<Listed>> {
         let (condition, values) = filter.conditions();
         let sql = format!(
-            "SELECT DISTINCT hour FROM group_hours WHERE hour >= ?1 AND (fingerprint = 0 OR (1{condition})) ORDER BY hour DESC"
+            "SELECT min(first), max(last) + 1 FROM group_hours
+             WHERE hour >= ?1 AND (fingerprint = 0 OR (1{condition})) GROUP BY hour ORDER BY hour DESC"
         );
-        let since = hour_of(filter.oldest());
+        let (oldest, since) = (filter.oldest(), hour_of(filter.oldest()));
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(&*with(&since, &values), |row| row.get(0))?;
-        let mut hours = rows.collect::<rusqlite::Result<Vec<i64>>>()?;
-        let sql = "SELECT coalesce(max(seq), 0) FROM incidents";
-        let newest = self.connection.query_row(sql, [], |row| row.get(0))?;
-        if hours.first() != Some(&hour_of(newest)) {
-            hours.insert(0, hour_of(newest));
+        let mut hours = statement.query(&*with(&since, &values))?;
+        let mut found = Vec::new();
+        while let Some(hour) = hours.next()?
+            && found.len() < limit
+        {
+            let seqs = oldest.max(hour.get(0)?)..hour.get(1)?;
+            found.extend(self.select(filter, &seqs, limit - found.len(), "DESC")?);
         }
-        Ok(hours)
+        Ok(found)
     }
 
     fn select(
@@ -344,7 +359,7 @@ impl Reader {
     ) -> rusqlite::Result<Vec<Listed>> {
         let (condition, values) = filter.conditions();
         let (table, end) = (filter.table(), seqs.end);
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let limit = at_most(limit);
         let sql = format!(
             "SELECT {LISTED} FROM {table} WHERE seq >= ?1{condition} AND seq < {end} ORDER BY seq {order} LIMIT {limit}"
         );
@@ -353,6 +368,11 @@ impl Reader {
             .query_map(&*with(&seqs.start, &values), listed)?
             .collect()
     }
+}
+
+/// A limit as `SQLite` takes it.
+fn at_most(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {

@@ -63,6 +63,7 @@ CREATE TABLE refusals (
     detail BLOB NOT NULL
 ) STRICT;
 CREATE INDEX refusals_id ON refusals (id);
+CREATE INDEX refusals_reference ON refusals (reference) WHERE reference IS NOT NULL;
 CREATE TABLE group_hours (         -- incidents of an hour that are alike; at most 1,000 groups an hour, the rest under 0
     hour INTEGER NOT NULL,         -- hours since 2020
     fingerprint INTEGER NOT NULL,

@@ -172,6 +172,59 @@ fn filters_find_what_they_name() {
 }
 
 #[test]
+fn filters_find_what_is_not_settled_yet_and_what_settles_late() {
+    let folder = Folder::new();
+    let mut store = folder.open();
+    let early = Incident {
+        settled: false,
+        ..sample("a")
+    };
+    let early = entry(Kind::Incident, early);
+    let late = Incident {
+        time: "2024-02-03T09:05:06Z".parse().unwrap(),
+        route: "blog".into(),
+        ..sample("c")
+    };
+    let batch = [
+        early,
+        entry(Kind::Incident, sample("b")),
+        entry(Kind::Incident, late),
+    ];
+    store.write(&batch, &Losses::default()).unwrap();
+    let asked = Filter {
+        route: Some("shop".to_owned()),
+        ..Filter::default()
+    };
+    let listed = || ids(&folder.reader().list(&asked, 9).unwrap());
+    assert_eq!(listed(), "ba");
+
+    let amendment = Entry::new(
+        Kind::Amendment,
+        Arc::new(sample("a")),
+        Arc::clone(&batch[0].ticket),
+        None,
+    );
+    store.write(&[amendment], &Losses::default()).unwrap();
+
+    assert_eq!(listed(), "ba", "it was counted after a later one");
+}
+
+#[test]
+fn of_many_ids_that_begin_alike_the_last_are_given() {
+    let folder = Folder::new();
+    let mut store = folder.open();
+    write(&mut store, (100..300).map(|n| sample(&format!("many-{n}"))));
+    match folder.reader().find("many").unwrap() {
+        Found::Beginning(found) => {
+            assert_eq!(found.len(), 100);
+            assert_eq!(found[0].id.as_str(), "many-299");
+            assert_eq!(found[99].id.as_str(), "many-200");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn what_came_after_is_given_in_its_order() {
     let (_folder, reader) = four();
     let any = Filter::default();
@@ -202,6 +255,24 @@ fn an_hour_has_no_more_groups_than_its_bound() {
         (Fingerprint(0), 100)
     );
     assert_eq!(groups.iter().map(|group| group.count).sum::<u64>(), 1100);
+}
+
+#[test]
+fn what_is_in_no_group_of_its_own_is_found_even_when_others_are_forgotten() {
+    let folder = Folder::new();
+    let mut store = folder.open();
+    let different = |n: u64| Incident {
+        fingerprint: Fingerprint(n),
+        ..sample(&format!("id-{n}"))
+    };
+    write(&mut store, (1..=1005).map(different));
+    forget_id(&folder.file(), "id-1005").unwrap();
+    let asked = Filter {
+        statuses: Some(StatusSet(vec![500..=500])),
+        ..Filter::default()
+    };
+    let listed = folder.reader().list(&asked, 4).unwrap();
+    assert_eq!(ids(&listed), "id-1004id-1003id-1002id-1001");
 }
 
 #[test]

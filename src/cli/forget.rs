@@ -109,7 +109,7 @@ fn nobody(args: &Args, client: IpAddr) -> String {
         .map(|config| config.incidents.client);
     let hint = match kept {
         Ok(ClientAddress::None) => {
-            "\n  hint: `incidents.client` is \"none\": no address is kept, so forget by ID"
+            "\n  hint: `incidents.client` is \"none\": no address is recorded; one that the app printed stays in its body, so forget by ID"
         }
         Ok(ClientAddress::Masked) => {
             "\n  hint: `incidents.client` is \"masked\": only networks are kept, so name the network's first address \

@@ -115,7 +115,7 @@ fn a_visitor_is_forgotten_by_the_address() {
 fn what_is_not_kept_of_addresses_is_said() {
     for (client, says) in [
         ("masked", "name the network's first address"),
-        ("none", "no address is kept"),
+        ("none", "no address is recorded"),
     ] {
         let settings = format!("[incidents]\nclient = \"{client}\"\n");
         let origin = failing();

@@ -20,6 +20,8 @@ const STORM: Duration = Duration::from_millis(5);
 const GATHER: Duration = Duration::from_millis(1);
 /// How many are enough not to wait for more.
 const ENOUGH: usize = 64;
+/// The part of the memory that captures and bodies cannot take: a row is small, and goes last.
+const FOR_ROWS: usize = 8;
 /// How many refusals may wait: a flood of them is not worth the memory.
 const REFUSALS: usize = 1000;
 
@@ -309,7 +311,7 @@ impl Shared {
 
     /// Takes memory for a capture; the bodies of the oldest entries make room, their rows do not.
     pub(super) fn take_for_capture(&self, bytes: usize) -> bool {
-        if self.take(bytes) {
+        if self.take(bytes, false) {
             return true;
         }
         if bytes > self.limit {
@@ -343,12 +345,14 @@ impl Shared {
         queue
     }
 
-    fn take(&self, bytes: usize) -> bool {
-        let taken = |before: usize| {
-            before
-                .checked_add(bytes)
-                .filter(|after| *after <= self.limit)
+    /// Takes memory if there is so much, of the part for rows too or not.
+    fn take(&self, bytes: usize, row: bool) -> bool {
+        let limit = if row {
+            self.limit
+        } else {
+            self.limit - self.limit / FOR_ROWS
         };
+        let taken = |before: usize| before.checked_add(bytes).filter(|after| *after <= limit);
         self.taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken)
             .is_ok()
@@ -356,7 +360,7 @@ impl Shared {
 
     /// Takes memory, whatever older entries that costs.
     fn take_from(&self, queue: &mut Queue, bytes: usize, rows_too: bool) -> bool {
-        while !self.take(bytes) {
+        while !self.take(bytes, rows_too) {
             let freed = match queue.give_up_body() {
                 None if rows_too => queue.give_up_row(),
                 freed => freed,
@@ -459,27 +463,45 @@ mod tests {
     #[test]
     fn past_the_budget_the_oldest_bodies_go_first_then_rows() {
         let row = sample("id-0").weight();
-        let shared = Shared::new(3 * row + 250);
-        let first = entry("id-0", 100);
+        let shared = Shared::new(4 * row);
+        let first = entry("id-0", row / 2);
         let ticket = Arc::clone(&first.ticket);
         shared.push(first);
         for n in 1..3 {
-            shared.push(entry(&format!("id-{n}"), 100));
+            shared.push(entry(&format!("id-{n}"), row / 2));
         }
-        assert_eq!(shared.counts().lost.bodies, 1);
+        assert_eq!(shared.counts().lost.bodies, 2);
+        shared.push(entry("id-3", row / 2));
+        assert_eq!(
+            shared.counts().lost.bodies,
+            4,
+            "an eighth is for rows alone"
+        );
         assert_eq!(ticket.fate(), Fate::Waiting);
-        shared.push(entry("id-3", 100));
+        shared.push(entry("id-4", row / 2));
         let lost = shared.counts().lost;
-        assert_eq!((lost.bodies, lost.rows), (3, 1));
+        assert_eq!((lost.bodies, lost.rows), (5, 1));
         assert_eq!(ticket.fate(), Fate::GivenUp);
-        assert!(shared.taken() <= 3 * row + 250);
-        assert_eq!(taken_out(&shared), named(&[0, 0, 100], 1));
+        assert!(shared.taken() <= 4 * row);
+        assert_eq!(taken_out(&shared), named(&[0, 0, 0, 0], 1));
+    }
+
+    #[test]
+    fn captures_do_not_displace_rows() {
+        let row = sample("id-0").weight();
+        let shared = Shared::new(16 * row);
+        while shared.take_for_capture(row) {}
+        for n in 0..2 {
+            shared.push(entry(&format!("id-{n}"), 0));
+        }
+        assert_eq!(shared.counts().lost.rows, 0);
     }
 
     #[test]
     fn captures_and_the_queue_share_one_budget() {
         let row = sample("id-0").weight();
-        let shared = Shared::new(row + 1000);
+        // Seven eighths of it are for bodies.
+        let shared = Shared::new((row + 1000) * 8 / 7 + 1);
         shared.push(entry("id-0", 800));
         assert!(shared.take_for_capture(150));
         assert_eq!(shared.counts().lost.bodies, 0);

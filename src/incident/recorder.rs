@@ -156,6 +156,9 @@ impl Recorder {
         let Some(open) = &mut self.open else {
             return Ok(());
         };
+        if open.gate.is_held() {
+            return Err(StoreError::new(&self.path, Trouble::Held));
+        }
         {
             let _passed = open.gate.pass();
             open.store.write(batch, &lost.since(&self.counted))?;
@@ -222,7 +225,7 @@ impl Recorder {
             self.open = None;
             // Its lock may be gone with it.
             self.lock = None;
-            tracing::warn!(target: names::STORE, path = %self.path.display(), "the store's file is gone; a new one is begun");
+            tracing::warn!(target: names::STORE, path = %self.path.display(), "the store's file is gone, or its log; it is opened anew");
         }
         self.reopen()
     }
@@ -266,7 +269,7 @@ impl Recorder {
     fn fell(&mut self, error: &StoreError) {
         self.standing.fell(error);
         match error.kind() {
-            Trouble::Full(_) | Trouble::Locked(_) => {}
+            Trouble::Full(_) | Trouble::Locked(_) | Trouble::Held => {}
             Trouble::Damaged(_) => {
                 // Opening it again may not meet the damage: it is not tried.
                 self.open = None;

@@ -66,7 +66,8 @@ impl Original {
         let found = incident::describe(cause, route, media_type, &text, trouble);
         Amendment {
             fingerprint: found.fingerprint,
-            summary: found.summary,
+            // Where a page was read as text, parts that tags had kept apart stand together.
+            summary: self.route.redactor.line(&found.summary),
             error: captured.trouble,
             reference: self.reference(&text),
             body: BodyRecord {

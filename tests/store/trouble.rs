@@ -182,6 +182,36 @@ fn a_storm_that_nothing_can_be_written_of() {
     });
 }
 
+/// Its log cannot begin anew as long as somebody reads it.
+#[test]
+fn a_reader_that_does_not_let_go() {
+    let app = storm::failing_app::start().unwrap();
+    let (folder, arguments) = before(app, "pardon.db");
+    let config = folder.read("pardon.toml");
+    let small = "[incidents]\nmax_size = \"4MiB\"";
+    folder.write("pardon.toml", config.replace("[incidents]", small));
+    let mut command = folder.command(&arguments);
+    let program = Program::run(folder, &mut command);
+    page(&program);
+    let store = program.folder().path().join("pardon.db");
+    let reader = Connection::open(&store).unwrap();
+    let count = "BEGIN; SELECT count(*) FROM incidents";
+    reader.execute_batch(count).unwrap();
+    let mut asked = 0;
+    while program.count(WRONG) == 0 {
+        page(&program);
+        asked += 1;
+        assert!(asked < 5000, "the log has no bound");
+    }
+    let line = program.line(WRONG);
+    assert!(line.contains("has been reading the store"), "{line}");
+    let id = page(&program);
+
+    reader.execute_batch("ROLLBACK").unwrap();
+
+    all_is_well_again(&program, &store, &[id]);
+}
+
 #[test]
 fn a_file_that_is_taken_away_while_it_is_used() {
     let program = run("pardon.db");
@@ -190,7 +220,7 @@ fn a_file_that_is_taken_away_while_it_is_used() {
     for file in ["pardon.db", "pardon.db-wal", "pardon.db-shm"] {
         fs::remove_file(program.folder().path().join(file)).unwrap();
     }
-    program.line("the store's file is gone");
+    program.line("the store's file is gone, or its log");
     let id = page(&program);
     eventually("the new file", || store.exists().then_some(()));
     eventually("the incident", || has(&store, &id).then_some(()));

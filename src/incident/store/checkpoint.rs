@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -29,12 +30,21 @@ const QUIET: Duration = Duration::from_secs(2);
 
 /// Whoever has it writes: the writer for a transaction, a checkpoint for the log's last part.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gate(Arc<Mutex<()>>);
+pub(crate) struct Gate {
+    writes: Arc<Mutex<()>>,
+    /// Set while the log has outgrown all bounds, because a reader holds it.
+    held: Arc<AtomicBool>,
+}
 
 impl Gate {
     /// Waits for the right to write.
     pub(crate) fn pass(&self) -> MutexGuard<'_, ()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing may be written until a reader lets go of the log.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
     }
 }
 
@@ -52,6 +62,8 @@ struct Keeper {
     connection: Connection,
     gate: Gate,
     log_size: u64,
+    /// Past this the log may not be written on.
+    largest: u64,
 }
 
 /// The write-ahead log, in pages.
@@ -88,6 +100,8 @@ impl Checkpoints {
             connection,
             gate: gate.clone(),
             log_size,
+            // Sixteen times that is `max_size`.
+            largest: 8 * log_size,
         };
         // One that rings while another ring waits has nothing to add.
         let (bell, rung) = mpsc::sync_channel(1);
@@ -151,6 +165,9 @@ impl Keeper {
         }
         let _kept_out = self.gate.pass();
         self.ask("RESTART");
+        self.gate
+            .held
+            .store(self.log() > self.largest, Ordering::Relaxed);
     }
 
     /// Cuts the log to nothing.
@@ -158,6 +175,9 @@ impl Keeper {
         self.ask("PASSIVE");
         let _kept_out = self.gate.pass();
         self.ask("TRUNCATE");
+        self.gate
+            .held
+            .store(self.log() > self.largest, Ordering::Relaxed);
     }
 
     /// What goes wrong here goes wrong for the writer too, which says it.

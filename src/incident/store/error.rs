@@ -32,6 +32,8 @@ pub enum Trouble {
     Full(rusqlite::Error),
     /// Another process holds its lock.
     Locked(rusqlite::Error),
+    /// A reader of another process holds its write-ahead log, which has outgrown its bound.
+    Held,
     /// Anything else that the database says.
     Database(rusqlite::Error),
     /// The file system says no.
@@ -76,6 +78,9 @@ impl StoreError {
                 "run the newer version of Pardon, or name another file: --store FILE, or incidents.path"
             }
             Trouble::Full(_) => "make room on its disk",
+            Trouble::Held => {
+                "end the process that reads it, such as a sqlite3 shell in a transaction"
+            }
             Trouble::Locked(_) => "end the process that holds it, such as a sqlite3 shell",
             Trouble::Files(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 "run this as the user that Pardon runs as"
@@ -109,6 +114,10 @@ impl fmt::Display for StoreError {
             Trouble::Locked(error) => {
                 write!(f, "another process holds the store `{path}`: {error}")
             }
+            Trouble::Held => write!(
+                f,
+                "another process has been reading the store `{path}` for so long that its write-ahead log is full"
+            ),
             Trouble::Database(error) => write!(f, "the store `{path}` failed: {error}"),
             Trouble::Files(error) => write!(f, "the store `{path}` failed: {error}"),
         }

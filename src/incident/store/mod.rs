@@ -105,9 +105,10 @@ impl Store {
         u64::try_from(self.newest >> SEQ_BITS).unwrap_or(0)
     }
 
-    /// Whether the path still leads to the file that is open.
+    /// Whether the path still leads to the file that is open, and to its log.
     pub(super) fn is_in_place(&self) -> bool {
-        identity(&self.path).is_ok_and(|found| found == self.identity)
+        let same = identity(&self.path).is_ok_and(|found| found == self.identity);
+        same && beside(&self.path, "-wal").exists()
     }
 
     fn error(&self, error: rusqlite::Error) -> StoreError {
@@ -123,7 +124,7 @@ impl Store {
 /// The first `seq` of a moment.
 fn seq_at(time: Timestamp) -> i64 {
     let epoch = i64::try_from(EPOCH_MILLIS).unwrap_or(0);
-    (time.as_millisecond() - epoch).max(0) << SEQ_BITS
+    (time.as_millisecond() - epoch).clamp(0, i64::MAX >> SEQ_BITS) << SEQ_BITS
 }
 
 /// The moment of a `seq`.

@@ -3,6 +3,7 @@
 //! Whatever is wrong with the file, the thread goes on: what waits stays in the queue within `incidents.memory`, is tried again, and what
 //! is wrong is said once, as is its end. A damaged file is set aside and a new one begun.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -20,7 +21,7 @@ use crate::telemetry::names;
 
 /// How long the thread sleeps when nothing comes: then it looks after the file.
 const QUIET: Duration = Duration::from_millis(500);
-/// How long it waits before it tries again what failed: twice as long each time, up to the second.
+/// How long it waits before it tries again what failed: twice as long each time, from the first to the second.
 const RETRY: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(320)];
 /// How long the last entries are tried to be written when the process ends.
 const LAST_TRIES: Duration = Duration::from_secs(1);
@@ -145,8 +146,9 @@ impl Recorder {
         self.shared.written(batch);
         self.standing.rose();
         [self.retry, _] = RETRY;
-        if self.written >= ROWS || self.bytes >= BYTES {
-            self.retain();
+        let due = self.written >= ROWS || self.bytes >= BYTES;
+        if due && let Err(error) = self.retain() {
+            self.fell(&error);
         }
         true
     }
@@ -171,9 +173,9 @@ impl Recorder {
     }
 
     /// A step of retention; true when there is more to do.
-    fn retain(&mut self) -> bool {
-        let Some(open) = &mut self.open else {
-            return false;
+    fn retain(&mut self) -> Result<bool, StoreError> {
+        let Some(open) = self.open.as_mut().filter(|open| !open.gate.is_held()) else {
+            return Ok(false);
         };
         let written = Written {
             rows: std::mem::take(&mut self.written),
@@ -181,28 +183,24 @@ impl Recorder {
         };
         let step = {
             let _passed = open.gate.pass();
-            open.store.retain(&self.limits, Timestamp::now(), written)
+            open.store.retain(&self.limits, Timestamp::now(), written)?
         };
-        match step {
-            Ok(step) => {
-                open.checkpoints.wrote(step.bytes);
-                step.more
-            }
-            Err(error) => {
-                self.fell(&error);
-                false
-            }
-        }
+        open.checkpoints.wrote(step.bytes);
+        Ok(step.more)
     }
 
     /// What is done when nothing comes: retention, counts, a look whether the file is still there.
     fn look_after(&mut self) {
-        while self.retain() && !self.shared.is_waiting() {}
-        let result = self.be_open().and_then(|()| self.note_losses());
-        match result {
+        match self.try_look_after() {
             Ok(()) => self.standing.rose(),
             Err(error) => self.fell(&error),
         }
+    }
+
+    fn try_look_after(&mut self) -> Result<(), StoreError> {
+        self.be_open()?;
+        while self.retain()? && !self.shared.is_waiting() {}
+        self.note_losses()
     }
 
     fn note_losses(&mut self) -> Result<(), StoreError> {
@@ -259,8 +257,12 @@ impl Recorder {
 
     /// Gives a damaged file another name.
     fn set_aside(&self) -> Result<(), StoreError> {
-        let aside = set_aside(&self.path, Timestamp::now())
-            .map_err(|error| StoreError::new(&self.path, error))?;
+        let aside = match set_aside(&self.path, Timestamp::now()) {
+            Ok(aside) => aside,
+            // Somebody has taken it away since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(StoreError::new(&self.path, error)),
+        };
         tracing::error!(target: names::STORE, kept = %aside.display(), "the damaged store is kept under another name, and a new one is begun; `--store` may still read the old one");
         Ok(())
     }

@@ -24,6 +24,9 @@ use crate::upstream::{self, AnswerFault, UpstreamError};
 /// What is said of a failure whose text was not read, or not yet.
 pub(super) const UNREAD: &str = "the app's text was not read to its end";
 
+/// How long a drain that is over waits for an original that is being read.
+const LAST_READING: Duration = Duration::from_millis(100);
+
 impl Proxy {
     /// Serves a page in the place of a failure, when its incident is committed or has been waited for long enough.
     pub(super) async fn replace(
@@ -218,7 +221,7 @@ impl Proxy {
         &self,
         rest: Rest<R>,
     ) -> Option<Amendment> {
-        let reading = match rest {
+        let mut reading = match rest {
             Rest::Unread(reading) => reading,
             Rest::Unfinished(mut capture, original) => {
                 tokio::select! {
@@ -229,7 +232,11 @@ impl Proxy {
                 self.read(original, capture.finish())
             }
         };
-        reading.await
+        tokio::select! {
+            biased;
+            found = &mut reading => found,
+            () = self.afterwork.hurried() => timeout(LAST_READING, reading).await.ok().flatten(),
+        }
     }
 
     /// Records a failure that has no body.

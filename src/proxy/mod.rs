@@ -9,6 +9,7 @@ mod exchange;
 mod failure;
 mod forward;
 mod headers;
+mod keep;
 mod original;
 mod record;
 mod refuse;

@@ -10,11 +10,12 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::replace::UNREAD;
 use super::route::Route;
 use crate::incident::{self, Amendment, BodyRecord, Cause, Incident, Redacted};
 use crate::intercept::Raw;
 
+/// What is said of a failure whose text was not read, or not yet.
+pub(super) const UNREAD: &str = "the app's text was not read to its end";
 /// How many bytes a reference has at most.
 const REFERENCE: usize = 200;
 

@@ -163,21 +163,21 @@ impl Keeper {
                 break;
             }
         }
-        let _kept_out = self.gate.pass();
-        self.ask("RESTART");
-        self.gate
-            .held
-            .store(self.log() > self.largest, Ordering::Relaxed);
+        self.finish("RESTART");
     }
 
     /// Cuts the log to nothing.
     fn cut(&self) {
         self.ask("PASSIVE");
+        self.finish("TRUNCATE");
+    }
+
+    /// Brings over what is left, the writer kept out; and out it stays where a reader has let the log outgrow all bounds.
+    fn finish(&self, mode: &str) {
         let _kept_out = self.gate.pass();
-        self.ask("TRUNCATE");
-        self.gate
-            .held
-            .store(self.log() > self.largest, Ordering::Relaxed);
+        self.ask(mode);
+        let held = self.log() > self.largest;
+        self.gate.held.store(held, Ordering::Relaxed);
     }
 
     /// What goes wrong here goes wrong for the writer too, which says it.

@@ -8,6 +8,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 
 use crate::config;
 
+use super::writer::drop_refusals;
 use super::{Store, StoreError, hour_of, seq_at};
 
 /// How many rows a step deletes at least.
@@ -16,7 +17,7 @@ const STEP: u64 = 64;
 const PAGES: u64 = 64;
 const PAGE_SIZE: u64 = 8192;
 /// Past `max_size`, no more refusals than these are kept at the cost of incidents.
-const REFUSALS: u64 = 1000;
+const ENOUGH_REFUSALS: u64 = 1000;
 
 /// How much is kept, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +95,7 @@ impl Store {
         let pages = self.pages()?;
         let used = pages.all - pages.free;
         if used > limits.pages() {
-            if self.refusals > REFUSALS {
+            if self.refusals > ENOUGH_REFUSALS {
                 return self.drop_refusals(STEP);
             }
             return self.drop_oldest(i64::MAX, written);
@@ -161,10 +162,7 @@ impl Store {
     }
 
     fn drop_refusals(&mut self, rows: u64) -> rusqlite::Result<Step> {
-        let sql =
-            "DELETE FROM refusals WHERE seq IN (SELECT seq FROM refusals ORDER BY seq LIMIT ?1)";
-        let dropped = self.connection.prepare_cached(sql)?.execute([rows])?;
-        self.refusals = self.refusals.saturating_sub(dropped as u64);
+        self.refusals -= drop_refusals(&self.connection, rows)?;
         Ok(Step {
             more: true,
             bytes: 0,

@@ -75,6 +75,13 @@ struct ServedDetail<'a> {
     template: Cow<'a, str>,
 }
 
+/// The statement that writes a row of [`COLUMNS`] into a table.
+pub(super) fn insert_into(table: &str) -> String {
+    format!(
+        "INSERT INTO {table} ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+    )
+}
+
 /// Writes an incident with a statement that takes [`COLUMNS`].
 pub(super) fn insert(
     statement: &mut Statement<'_>,

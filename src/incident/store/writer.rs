@@ -14,18 +14,10 @@ use super::{Losses, Store, StoreError, hour_of, seq_at};
 /// How many refusals are kept.
 const REFUSALS: u64 = 10_000;
 
-const INSERT_INCIDENT: &str = "INSERT INTO incidents (seq, id, time, instance, cause, route, status, method, url, client, summary,
-     fingerprint, reference, trace_id, settled, body, detail)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
-const INSERT_REFUSAL: &str = "INSERT INTO refusals (seq, id, time, instance, cause, route, status, method, url, client, summary,
-     fingerprint, reference, trace_id, settled, body, detail)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 const AMEND: &str = "UPDATE incidents SET summary = ?2, fingerprint = ?3, reference = ?4, settled = ?5, body = ?6, detail = ?7
      WHERE seq = ?1";
 const HAS_BODY: &str = "SELECT 1 FROM bodies WHERE seq = ?1";
 const KEEP_BODY: &str = "INSERT OR REPLACE INTO bodies (seq, content) VALUES (?1, ?2)";
-const DROP_REFUSALS: &str =
-    "DELETE FROM refusals WHERE seq IN (SELECT seq FROM refusals ORDER BY seq LIMIT ?1)";
 
 impl Store {
     /// Writes a batch whole or not at all, in the order in which it came, and sets the `seq` of its tickets.
@@ -49,7 +41,9 @@ impl Store {
         let work = Work::begin(&self.connection)?;
         let mut pen = Pen {
             connection: &self.connection,
-            insert: self.connection.prepare_cached(INSERT_INCIDENT)?,
+            insert: self
+                .connection
+                .prepare_cached(&row::insert_into("incidents"))?,
             keep_body: self.connection.prepare_cached(KEEP_BODY)?,
             has_body: self.connection.prepare_cached(HAS_BODY)?,
             bodies: &mut self.bodies,
@@ -135,7 +129,9 @@ impl Pen<'_> {
             Kind::Amendment => self.amend(entry.ticket.seq(), incident)?,
             Kind::Refusal => {
                 let seq = self.next_seq(incident);
-                let mut statement = self.connection.prepare_cached(INSERT_REFUSAL)?;
+                let mut statement = self
+                    .connection
+                    .prepare_cached(&row::insert_into("refusals"))?;
                 row::insert(&mut statement, seq, incident, None, self.packer)?;
                 *self.refusals += 1;
             }
@@ -209,11 +205,17 @@ impl Pen<'_> {
     fn drop_refusals(&mut self) -> rusqlite::Result<()> {
         let surplus = self.refusals.saturating_sub(REFUSALS);
         if surplus > 0 {
-            let mut statement = self.connection.prepare_cached(DROP_REFUSALS)?;
-            *self.refusals -= statement.execute([surplus])? as u64;
+            *self.refusals -= drop_refusals(self.connection, surplus)?;
         }
         Ok(())
     }
+}
+
+/// Drops the oldest refusals, so many of them; gives how many there were.
+pub(super) fn drop_refusals(connection: &Connection, count: u64) -> rusqlite::Result<u64> {
+    let sql = "DELETE FROM refusals WHERE seq IN (SELECT seq FROM refusals ORDER BY seq LIMIT ?1)";
+    let dropped = connection.prepare_cached(sql)?.execute([count])?;
+    Ok(dropped as u64)
 }
 
 fn write_losses(connection: &Connection, hour: i64, losses: &Losses) -> rusqlite::Result<()> {

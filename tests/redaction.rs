@@ -1,11 +1,16 @@
 //! Secrets do not land on disk or in logs: invariant 9, held against answers of real frameworks.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pardon::config::{ClientAddress, Redact};
 use pardon::incident::Redactor;
+use pardon::incident::store::{Found, Reader};
 
 use crate::support::recorded::{Recorded, recorded as all_recorded};
+use crate::support::{Origin, Program, eventually};
 
 /// The word that stands for a secret in the recorded answers.
 const PLANTED: &str = "hunter2-SECRET-7731";
@@ -90,6 +95,63 @@ fn every_secret_in_a_recognisable_place_is_gone() {
             "with `{word}`"
         );
     }
+}
+
+/// The same through a running proxy: what it keeps, what it logs, what a visitor gets.
+#[test]
+fn no_secret_reaches_record_log_or_page() {
+    // Another word each time; what fails prints it.
+    let random = RandomState::new().hash_one(PLANTED);
+    let word = format!("w{random:016x}").replace(|c: char| c.is_ascii_digit(), "q");
+    let known = UNRECOGNISABLE.map(|(name, _)| name);
+    let failing: Vec<_> = with_secrets()
+        .into_iter()
+        .filter(Recorded::is_intercepted)
+        .filter(|recorded| !known.contains(&recorded.entry.name.as_str()))
+        .collect();
+    let answers: HashMap<_, _> = failing
+        .iter()
+        .map(|recorded| (recorded.entry.name.clone(), with_word(recorded, &word)))
+        .collect();
+    let origin = Origin::new(move |visit, request| {
+        visit.send(&answers[request.header("x-replay").unwrap()]);
+        visit.close();
+    });
+    let program = Program::set(&origin, "incidents.log_body = \"1MiB\"");
+    let store = program.folder().path().join("pardon.db");
+
+    for recorded in &failing {
+        let name = &recorded.entry.name;
+        let answer = program.connect().ask(recorded.request("text/html"));
+        assert!(!answer.text().contains(&word), "{name}: {word} on the page");
+        program.incident(answer.id());
+        let incident = eventually("its record", || {
+            match Reader::open(&store).unwrap().find(answer.id()).unwrap() {
+                Found::Incidents(_, mut found) => found.pop().filter(|incident| incident.settled),
+                _ => None,
+            }
+        });
+        let record = serde_json::to_string(&incident).unwrap();
+        assert!(record.contains("[redacted: "), "{name}: {record}");
+        assert!(!record.contains(&word), "{name}: {word} in the record");
+    }
+    assert!(failing.len() >= 20, "{} failures", failing.len());
+    let lines = program.lines().join("\n");
+    assert!(!lines.contains(&word), "{word} in the log");
+}
+
+/// A recorded answer with a word in the place of its secret, delimited by its end.
+fn with_word(recorded: &Recorded, word: &str) -> Vec<u8> {
+    let framing = ["content-length", "transfer-encoding", "content-encoding"];
+    let mut answer = format!("{}\r\n", recorded.line);
+    for (name, value) in &recorded.headers {
+        if !framing.contains(&name.as_str()) {
+            let value = value.replace(PLANTED, word);
+            answer.extend([name.as_str(), ": ", &value, "\r\n"]);
+        }
+    }
+    let body = String::from_utf8_lossy(&recorded.decoded()).replace(PLANTED, word);
+    (answer + "\r\n" + &body).into_bytes()
 }
 
 #[test]

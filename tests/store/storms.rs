@@ -7,6 +7,7 @@ use crate::support::Folder;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pardon");
 
+/// Invariant 2.
 #[test]
 fn every_id_that_was_received_is_found_after_the_process_was_killed() {
     let folder = Folder::new();

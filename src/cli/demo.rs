@@ -117,6 +117,9 @@ fn configuration(app: SocketAddr, listen: SocketAddr, closed: u16) -> Result<Con
 
 /// What to open, and what there is to see.
 fn print(base: &str, app: SocketAddr, store: &Path) -> io::Result<()> {
+    let program = std::env::args_os()
+        .next()
+        .unwrap_or_else(|| "pardon".into());
     let mut out = io::stdout().lock();
     writeln!(
         out,
@@ -135,8 +138,9 @@ fn print(base: &str, app: SocketAddr, store: &Path) -> io::Result<()> {
     }
     writeln!(
         out,
-        "What the app really said is found by the ID on each page, from another terminal:\n\n    pardon show --store {0} ID\n    \
-         pardon incidents --store {0}\n\nAdd -H 'Accept: application/json' for JSON. What is stored is removed at the end. Ctrl-C ends it.",
-        store.display()
+        "What the app really said is found by the ID on each page, from another terminal:\n\n    {1} show --store {0} ID\n    \
+         {1} incidents --store {0}\n\nAdd -H 'Accept: application/json' for JSON. What is stored is removed at the end. Ctrl-C ends it.",
+        store.display(),
+        Path::new(&program).display()
     )
 }

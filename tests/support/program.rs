@@ -116,7 +116,11 @@ impl Folder {
     }
 
     fn settle(&self, command: &mut Command) {
-        command.current_dir(&self.0).stdin(Stdio::null());
+        // What a killed process leaves behind is removed with the folder.
+        command
+            .current_dir(&self.0)
+            .env("TMPDIR", &self.0)
+            .stdin(Stdio::null());
         for name in ["CONFIG", "UPSTREAM", "LISTEN", "STORE"] {
             command.env_remove(format!("PARDON_{name}"));
         }

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pardon::config::units::Size;
 use pardon::incident::store::Reader;
 use proxy_process::ProxyProcess;
 use rusqlite::{Connection, OpenFlags};
@@ -65,7 +66,7 @@ fn argument(name: &str, default: &str) -> String {
     arguments.nth(1).unwrap_or_else(|| default.to_owned())
 }
 
-/// Runs it and prints what it finds; whether no ID was lost.
+/// Runs it and prints what it finds; whether no ID was lost, few pages did not wait for the store, and the file kept its bound.
 fn storm(folder: &Path) -> io::Result<bool> {
     let seconds = argument("--seconds", "60").parse().unwrap_or(60);
     let workers = argument("--workers", "1");
@@ -99,7 +100,12 @@ fn storm(folder: &Path) -> io::Result<bool> {
         size(folder)? / kept.max(1),
         proxy.unconfirmed(),
     )?;
-    Ok(lost == 0)
+    let late = u64::try_from(seen.ids.len()).unwrap_or(u64::MAX) < 1000 * proxy.unconfirmed();
+    let too_large = largest
+        > max_size
+            .parse::<Size>()
+            .map_or(u64::MAX, |size| size.0 / 10 * 11);
+    Ok(lost == 0 && !late && !too_large)
 }
 
 /// What a request cost, in microseconds of CPU time, by thread.

@@ -26,10 +26,6 @@ pub enum Verdict {
 
 /// A failure that a page takes the place of.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once an exchange and taken apart at once: a box costs more than the move"
-)]
 pub enum Failure {
     /// The app answered, with a status that is intercepted.
     Answered(FailedAnswer),

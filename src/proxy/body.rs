@@ -36,6 +36,8 @@ pub struct Passing {
     /// The length of a body that a 304 states and does not send. hyper keeps the field only of a body that has it.
     stated: Option<u64>,
     sent: u64,
+    /// What broke it off. The server hears of it once what came before has been written.
+    fault: Option<AnswerFault>,
     ended: bool,
 }
 
@@ -56,6 +58,7 @@ impl Passing {
             by_close,
             stated: stated(head),
             sent: 0,
+            fault: None,
             ended: false,
         })
     }
@@ -64,6 +67,9 @@ impl Passing {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+        if let Some(fault) = self.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
         let piece = self.body.poll_piece(cx);
         match &piece {
             Poll::Ready(Some(Ok(frame))) => {
@@ -79,6 +85,12 @@ impl Passing {
             }
             Poll::Ready(None) => self.ended = true,
             Poll::Pending => {}
+        }
+        if let Poll::Ready(Some(Err(fault))) = piece {
+            // hyper throws away what it has not written when it hears of an error.
+            self.fault = Some(fault);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         piece
     }

@@ -4,12 +4,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::CONTENT_LENGTH;
-use http::uri::PathAndQuery;
-use http::{Request, Response, Uri, Version};
+use http::{Response, Version};
 use hyper::body::Incoming;
 
 use super::body::{Body, Passing};
 use super::exchange::Exchange;
+use super::headers::Outgoing;
 use super::route::Route;
 use super::{Proxy, headers};
 use crate::upstream::{Answer, RequestBody, UpstreamError};
@@ -25,15 +25,15 @@ impl Proxy {
         let expects = exchange.expects();
         let body = RequestBody::new(body, self.settings.body_limits, expects);
         let (client, host) = self.client(route);
-        let endpoint = &client.upstream().authority;
-        let draft = || {
-            let mut request = Request::new(());
-            *request.method_mut() = exchange.method.clone();
-            *request.uri_mut() = target(&exchange.uri);
-            *request.headers_mut() = headers::request(exchange, &self.settings, host, endpoint);
-            request
+        let outgoing = Outgoing {
+            exchange,
+            settings: &self.settings,
+            host,
+            endpoint: &client.upstream().authority,
         };
-        let answer = client.send(draft, &body, &route.timeouts).await;
+        let answer = client
+            .send(&outgoing, &body, &route.timeouts, exchange.begun)
+            .await;
         // What was never asked for may still come, or not: nothing after it can be told apart (RFC 9110, 10.1.1).
         exchange
             .closes
@@ -79,13 +79,4 @@ impl Proxy {
             .zip(upstream.map(|(_, host)| host))
             .expect("a route's upstream is in its snapshot")
     }
-}
-
-/// The target in the form that an origin expects (RFC 9112, 3.2.1).
-fn target(uri: &Uri) -> Uri {
-    Uri::from(
-        uri.path_and_query()
-            .cloned()
-            .unwrap_or_else(|| PathAndQuery::from_static("/")),
-    )
 }

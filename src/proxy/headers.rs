@@ -1,15 +1,18 @@
 //! Which header fields go on, and which stay behind: RFC 9110, 7.6.1, and the forwarding fields of RFC 7239.
 
+use std::borrow::Cow;
+
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     COOKIE, EXPECT, FORWARDED, HOST, HeaderValue, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderMap, HeaderName, Version};
+use http::{HeaderMap, HeaderName, Method, Version};
 
 use super::Snapshot;
 use super::exchange::{Exchange, X_FORWARDED_FOR};
 use crate::config::HostHeader;
+use crate::upstream::Head;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -59,67 +62,101 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// The header fields of a request as the app gets them.
-pub(super) fn request(
-    exchange: &Exchange,
-    settings: &Snapshot,
-    host: &HostHeader,
-    endpoint: &str,
-) -> HeaderMap {
-    let named = named_by_connection(&exchange.headers);
-    let mut headers = HeaderMap::with_capacity(exchange.headers.len() + 8);
-    for (name, value) in &exchange.headers {
-        let stays = is_hop_by_hop(name)
-            || named.contains(name)
-            || is_set_anew(name, &settings.request_id.header);
-        if !stays {
-            headers.append(name, value.clone());
-        }
-    }
-    settle_trailer(&mut headers, &settings.request_id.header);
-    // The body's framing is decided anew by hyper; a length of 0 is the one that it would leave out.
-    if exchange
-        .headers
-        .get(CONTENT_LENGTH)
-        .is_none_or(|length| length.as_bytes() != b"0")
-    {
-        headers.remove(CONTENT_LENGTH);
-    }
-    set_host(&mut headers, exchange, host, endpoint);
-    if exchange.expects() {
-        headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
-    }
-    if accepts_trailers(&exchange.headers) {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
-    set_forwarded(&mut headers, exchange);
-    if settings.via {
-        set_via(&mut headers, exchange);
-    }
-    headers.insert(
-        settings.request_id.header.clone(),
-        exchange.id_value.clone(),
-    );
-    headers
+/// A request as the app gets it: the client's method, target and fields, without those that belong to the client's
+/// connection, with those that a proxy sets.
+pub(super) struct Outgoing<'a> {
+    pub(super) exchange: &'a Exchange,
+    pub(super) settings: &'a Snapshot,
+    pub(super) host: &'a HostHeader,
+    /// The app's own address, `host:port`.
+    pub(super) endpoint: &'a str,
 }
 
-fn set_host(headers: &mut HeaderMap, exchange: &Exchange, host: &HostHeader, endpoint: &str) {
-    let name = match host {
-        HostHeader::Keep if exchange.authority().is_empty() => endpoint,
-        HostHeader::Keep => {
-            if exchange.uri.authority().is_none()
-                && let Some(value) = exchange.headers.get(HOST)
-            {
-                headers.insert(HOST, value.clone());
-                return;
-            }
-            exchange.authority()
+impl Head for Outgoing<'_> {
+    fn method(&self) -> &Method {
+        &self.exchange.method
+    }
+
+    /// The target in the form that an origin expects (RFC 9112, 3.2.1).
+    fn target(&self) -> (&str, Option<&str>) {
+        match self.exchange.uri.path() {
+            "" => ("/", None),
+            path => (path, self.exchange.uri.query()),
         }
-        HostHeader::Endpoint => endpoint,
-        HostHeader::Name(name) => name,
-    };
-    if let Ok(value) = HeaderValue::from_str(name) {
-        headers.insert(HOST, value);
+    }
+
+    fn fields(&self, put: &mut dyn FnMut(&HeaderName, &[u8])) {
+        let exchange = self.exchange;
+        let request_id = &self.settings.request_id.header;
+        self.put_host(put);
+        let named = named_by_connection(&exchange.headers);
+        for (name, value) in &exchange.headers {
+            // The body's framing is decided anew; a length of 0 is the one that says more than none.
+            let framing = name == CONTENT_LENGTH && value.as_bytes() != b"0";
+            if is_hop_by_hop(name) || is_set_anew(name, request_id) || framing || name == TRAILER {
+                continue;
+            }
+            if named.is_empty() || !named.contains(name) {
+                put(name, value.as_bytes());
+            }
+        }
+        if let Some(names) = trailer(&exchange.headers, request_id) {
+            put(&TRAILER, names.as_bytes());
+        }
+        if exchange.expects() {
+            put(&EXPECT, b"100-continue");
+        }
+        if accepts_trailers(&exchange.headers) {
+            put(&TE, b"trailers");
+        }
+        self.put_forwarded(put);
+        if self.settings.via {
+            put_via(exchange, put);
+        }
+        put(request_id, exchange.id_value.as_bytes());
+    }
+}
+
+impl Outgoing<'_> {
+    fn put_host(&self, put: &mut dyn FnMut(&HeaderName, &[u8])) {
+        let exchange = self.exchange;
+        let name = match self.host {
+            HostHeader::Keep if exchange.uri.authority().is_none() => {
+                match exchange.headers.get(HOST) {
+                    Some(host) if !host.is_empty() => host.as_bytes(),
+                    _ => self.endpoint.as_bytes(),
+                }
+            }
+            HostHeader::Keep => exchange.authority().as_bytes(),
+            HostHeader::Endpoint => self.endpoint.as_bytes(),
+            HostHeader::Name(name) => name.as_bytes(),
+        };
+        put(&HOST, name);
+    }
+
+    /// `X-Forwarded-*` and `Forwarded`: begun here, or continued where a trusted proxy began them.
+    fn put_forwarded(&self, put: &mut dyn FnMut(&HeaderName, &[u8])) {
+        let exchange = self.exchange;
+        let before = |name: &HeaderName| {
+            let sent = exchange.trusted.then(|| exchange.headers.get(name));
+            sent.flatten().map(HeaderValue::as_bytes)
+        };
+        let peer = exchange.peer.address_text().as_bytes();
+        put(
+            &X_FORWARDED_FOR,
+            &continued(exchange, &X_FORWARDED_FOR, peer),
+        );
+        let scheme = exchange.peer.scheme().as_bytes();
+        put(
+            &X_FORWARDED_PROTO,
+            before(&X_FORWARDED_PROTO).unwrap_or(scheme),
+        );
+        let host = before(&X_FORWARDED_HOST).unwrap_or(exchange.authority().as_bytes());
+        if !host.is_empty() {
+            put(&X_FORWARDED_HOST, host);
+        }
+        let element = forwarded_element(exchange);
+        put(&FORWARDED, &continued(exchange, &FORWARDED, &element));
     }
 }
 
@@ -133,86 +170,55 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
         .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// `X-Forwarded-*` and `Forwarded`: begun here, or continued where a trusted proxy began them.
-fn set_forwarded(headers: &mut HeaderMap, exchange: &Exchange) {
-    let before = |name: &HeaderName| {
-        exchange
-            .trusted
-            .then(|| exchange.headers.get(name))
-            .flatten()
-            .cloned()
-    };
-    let peer = exchange.peer.address_text();
-    let chain = continued(exchange, &X_FORWARDED_FOR, || peer.clone());
-    headers.insert(X_FORWARDED_FOR, chain);
-    let scheme = HeaderValue::from_static(exchange.peer.scheme());
-    headers.insert(
-        X_FORWARDED_PROTO,
-        before(&X_FORWARDED_PROTO).unwrap_or(scheme),
-    );
-    let host = HeaderValue::from_str(exchange.authority())
-        .ok()
-        .filter(|host| !host.is_empty());
-    if let Some(host) = before(&X_FORWARDED_HOST).or(host) {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
-    let forwarded = continued(exchange, &FORWARDED, || forwarded_element(exchange));
-    headers.insert(FORWARDED, forwarded);
-}
-
 /// A list field with one more element; what an untrusted client sent of it is dropped.
-fn continued(
-    exchange: &Exchange,
-    name: &HeaderName,
-    element: impl FnOnce() -> HeaderValue,
-) -> HeaderValue {
-    let element = element();
+fn continued<'a>(exchange: &Exchange, name: &HeaderName, element: &'a [u8]) -> Cow<'a, [u8]> {
     if !exchange.trusted {
-        return element;
+        return Cow::Borrowed(element);
     }
     let mut list = Vec::new();
     for value in exchange.headers.get_all(name) {
         list.extend_from_slice(value.as_bytes());
         list.extend_from_slice(b", ");
     }
-    list.extend_from_slice(element.as_bytes());
-    HeaderValue::from_bytes(&list).unwrap_or(element)
+    list.extend_from_slice(element);
+    Cow::Owned(list)
 }
 
 /// `for=192.0.2.1;host="shop.example:8080";proto=http` (RFC 7239, 4).
-fn forwarded_element(exchange: &Exchange) -> HeaderValue {
-    let address = exchange.peer.address().ip();
-    let mut element = String::with_capacity(80);
-    element.push_str("for=");
-    if address.is_ipv6() {
-        element.push_str("\"[");
-        element.push_str(exchange.peer.address_text().to_str().unwrap_or_default());
-        element.push_str("]\"");
+fn forwarded_element(exchange: &Exchange) -> Vec<u8> {
+    let address = exchange.peer.address_text().as_bytes();
+    let authority = exchange.authority().as_bytes();
+    let mut element = Vec::with_capacity(40 + address.len() + authority.len());
+    if exchange.peer.address().is_ipv6() {
+        element.extend_from_slice(b"for=\"[");
+        element.extend_from_slice(address);
+        element.extend_from_slice(b"]\"");
     } else {
-        element.push_str(exchange.peer.address_text().to_str().unwrap_or_default());
+        element.extend_from_slice(b"for=");
+        element.extend_from_slice(address);
     }
-    if !exchange.authority().is_empty() {
-        element.push_str(";host=\"");
-        element.push_str(exchange.authority());
-        element.push('"');
+    if !authority.is_empty() {
+        element.extend_from_slice(b";host=\"");
+        element.extend_from_slice(authority);
+        element.push(b'"');
     }
-    element.push_str(";proto=");
-    element.push_str(exchange.peer.scheme());
-    HeaderValue::try_from(element).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
+    element.extend_from_slice(b";proto=");
+    element.extend_from_slice(exchange.peer.scheme().as_bytes());
+    element
 }
 
 /// `Via: 1.1 pardon`, after what is there (RFC 9110, 7.6.3).
-fn set_via(headers: &mut HeaderMap, exchange: &Exchange) {
+fn put_via(exchange: &Exchange, put: &mut dyn FnMut(&HeaderName, &[u8])) {
     for value in exchange.headers.get_all(VIA) {
-        headers.append(VIA, value.clone());
+        put(&VIA, value.as_bytes());
     }
-    headers.append(
-        VIA,
-        HeaderValue::from_static(match exchange.version {
-            Version::HTTP_10 => "1.0 pardon",
-            Version::HTTP_2 => "2.0 pardon",
-            _ => "1.1 pardon",
-        }),
+    put(
+        &VIA,
+        match exchange.version {
+            Version::HTTP_10 => b"1.0 pardon",
+            Version::HTTP_2 => b"2.0 pardon",
+            _ => b"1.1 pardon",
+        },
     );
 }
 
@@ -253,12 +259,21 @@ pub(super) fn keep<'a>(
     }
 }
 
-/// Leaves in `Trailer` the fields that may come after a body: none that frames or routes a message, says who asks, or
-/// that a proxy sets (RFC 9110, 6.5.1). hyper sends the trailers that are announced there and no others.
+/// Leaves in `Trailer` the fields that may come after a body. hyper sends the trailers that are announced there and no
+/// others.
 pub(super) fn settle_trailer(headers: &mut HeaderMap, request_id: &HeaderName) {
     if !headers.contains_key(TRAILER) {
         return;
     }
+    match trailer(headers, request_id) {
+        Some(names) => headers.insert(TRAILER, names),
+        None => headers.remove(TRAILER),
+    };
+}
+
+/// The fields that `Trailer` announces, but for those that frame or route a message, say who asks, or are set by a proxy
+/// (RFC 9110, 6.5.1).
+fn trailer(headers: &HeaderMap, request_id: &HeaderName) -> Option<HeaderValue> {
     let names: Vec<_> = headers
         .get_all(TRAILER)
         .iter()
@@ -267,10 +282,9 @@ pub(super) fn settle_trailer(headers: &mut HeaderMap, request_id: &HeaderName) {
         .filter(|name| may_trail(name) && !is_set_anew(name, request_id))
         .map(|name| name.as_str().to_owned())
         .collect();
-    match HeaderValue::try_from(names.join(", ")) {
-        Ok(names) if !names.is_empty() => headers.insert(TRAILER, names),
-        _ => headers.remove(TRAILER),
-    };
+    HeaderValue::try_from(names.join(", "))
+        .ok()
+        .filter(|names| !names.is_empty())
 }
 
 fn may_trail(name: &HeaderName) -> bool {

@@ -5,8 +5,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,7 +13,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::pause::Pause;
+use super::alarm::Alarm;
+use super::http1::{Broken, Decoded, Fault};
 use super::pool::Lease;
 
 /// How much of a request's body is read and thrown away when nobody wants it any more, and for how long, so that the
@@ -61,26 +60,16 @@ struct Source {
     progress: Cell<Instant>,
     /// Whether the client is the one that is waited for.
     awaited: Cell<bool>,
-    pause: RefCell<Pause>,
+    pause: RefCell<Alarm>,
     gate: Option<Gate>,
 }
 
 /// Holds a body back until the app has said whether it wants it.
 #[derive(Debug)]
 struct Gate {
-    open: Arc<AtomicBool>,
+    open: Cell<bool>,
     closed: Cell<bool>,
     timer: RefCell<Option<Pin<Box<Sleep>>>>,
-}
-
-/// Opens a [`RequestBody`]'s gate from hyper's callback, which must be `Send`.
-#[derive(Clone, Debug)]
-pub(super) struct Opener(Arc<AtomicBool>);
-
-impl Opener {
-    pub(super) fn open(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 impl RequestBody {
@@ -99,7 +88,7 @@ impl RequestBody {
             fault: Cell::new(None),
             progress: Cell::new(Instant::now()),
             awaited: Cell::new(false),
-            pause: RefCell::new(Pause::new(limits.pause)),
+            pause: RefCell::new(Alarm::new()),
             gate: expects.then(Gate::new),
         })))
     }
@@ -116,16 +105,6 @@ impl RequestBody {
         self.0.as_ref().is_none_or(|source| !source.begun.get())
     }
 
-    /// Whether all of it was sent.
-    pub(super) fn has_ended(&self) -> bool {
-        self.0.as_ref().is_none_or(|source| source.ended.get())
-    }
-
-    /// What went wrong with it.
-    pub(super) fn fault(&self) -> Option<BodyFault> {
-        self.0.as_ref().and_then(|source| source.fault.get())
-    }
-
     /// When its last piece was sent; now, as long as the client is the one that is waited for.
     pub(super) fn progress(&self) -> Option<Instant> {
         let source = self.0.as_ref()?;
@@ -136,10 +115,13 @@ impl RequestBody {
         })
     }
 
-    /// What opens its gate, if it has one.
-    pub(super) fn opener(&self) -> Option<Opener> {
-        let gate = self.0.as_ref()?.gate.as_ref()?;
-        Some(Opener(Arc::clone(&gate.open)))
+    /// The app wants it.
+    pub(super) fn open_gate(&self) {
+        if let Some(source) = &self.0
+            && let Some(gate) = &source.gate
+        {
+            gate.open.set(true);
+        }
     }
 
     /// The final answer has come: a body not asked for by now is not asked for at all.
@@ -156,7 +138,7 @@ impl RequestBody {
 impl Gate {
     fn new() -> Self {
         Self {
-            open: Arc::new(AtomicBool::new(false)),
+            open: Cell::new(false),
             closed: Cell::new(false),
             timer: RefCell::new(None),
         }
@@ -166,14 +148,14 @@ impl Gate {
         if self.closed.get() {
             return Poll::Pending;
         }
-        if self.open.load(Ordering::Relaxed) {
+        if self.open.get() {
             return Poll::Ready(());
         }
-        // hyper polls the body again after each read, so a 100 that it has just reported is seen without a waker.
+        // The body is polled again after each head that was read, so a 100 is seen without a waker.
         let mut timer = self.timer.borrow_mut();
         let timer = timer.get_or_insert_with(|| Box::pin(sleep(EXPECT_WAIT)));
         ready!(timer.as_mut().poll(cx));
-        self.open.store(true, Ordering::Relaxed);
+        self.open.set(true);
         Poll::Ready(())
     }
 }
@@ -199,7 +181,7 @@ impl Source {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let over = self.pause.borrow_mut().poll_over(cx);
+                let over = self.pause.borrow_mut().poll_pause(cx, self.limits.pause);
                 over.map(|()| Some(Err(self.fail(BodyFault::Stalled))))
             }
         }
@@ -316,7 +298,7 @@ impl std::error::Error for BodyFault {}
 #[derive(Debug)]
 pub enum AnswerFault {
     /// The app broke it off, or its framing is broken.
-    Broken(hyper::Error),
+    Broken(Broken),
     /// Nothing came for this long.
     Stalled(Duration),
 }
@@ -325,25 +307,18 @@ pub enum AnswerFault {
 /// before that, the connection is closed.
 #[derive(Debug)]
 pub struct AnswerBody {
-    incoming: Incoming,
     lease: Option<Lease>,
     request: RequestBody,
-    pause: Pause,
+    pause: Duration,
 }
 
 impl AnswerBody {
     /// `pause` is the longest time between two pieces.
-    pub(super) fn new(
-        incoming: Incoming,
-        lease: Lease,
-        request: RequestBody,
-        pause: Duration,
-    ) -> Self {
+    pub(super) fn new(lease: Lease, request: RequestBody, pause: Duration) -> Self {
         let mut body = Self {
-            incoming,
             lease: Some(lease),
             request,
-            pause: Pause::new(pause),
+            pause,
         };
         body.end_if_over();
         body
@@ -358,54 +333,50 @@ impl AnswerBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.pause.moved();
-                if frame.is_trailers() {
-                    // Nothing comes after them, and nobody asks again.
-                    self.give_back();
-                }
+        let Some(lease) = &mut self.lease else {
+            return Poll::Ready(None);
+        };
+        let connection = lease.connection();
+        match ready!(connection.poll_body(cx, &mut self.request, self.pause)) {
+            Ok(Decoded::Data(data)) => {
                 self.end_if_over();
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(Frame::data(data))))
             }
-            Poll::Ready(Some(Err(error))) => {
-                self.lease = None;
-                Poll::Ready(Some(Err(AnswerFault::Broken(error))))
+            Ok(Decoded::Trailers(trailers)) => {
+                self.end_if_over();
+                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
             }
-            Poll::Ready(None) => {
-                self.give_back();
+            Ok(Decoded::Over | Decoded::More) => {
+                self.end_if_over();
                 Poll::Ready(None)
             }
-            Poll::Pending => self.pause.poll_over(cx).map(|()| {
+            Err(fault) => {
                 self.lease = None;
-                Some(Err(AnswerFault::Stalled(self.pause.limit())))
-            }),
+                Poll::Ready(Some(Err(match fault {
+                    Fault::App(broken) => AnswerFault::Broken(broken),
+                    Fault::Late => AnswerFault::Stalled(self.pause),
+                })))
+            }
         }
     }
 
     /// Whether the body is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.lease.is_none()
     }
 
     /// What is known of its length.
     #[must_use]
     pub fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.lease
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Lease::size_hint)
     }
 
+    /// Gives the connection back at the end. It cannot be used again where the request is still on its way.
     fn end_if_over(&mut self) {
-        if self.incoming.is_end_stream() {
-            self.give_back();
-        }
-    }
-
-    /// Gives the connection back, unless the request is still on its way: then the connection cannot be used again.
-    fn give_back(&mut self) {
-        if let Some(lease) = self.lease.take()
-            && self.request.has_ended()
-        {
+        if let Some(lease) = self.lease.take_if(|lease| lease.connection().is_over()) {
             lease.give_back();
         }
     }

@@ -1,16 +1,15 @@
 //! One exchange with an app: a request out, an answer's head back, again where that is safe.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Response, StatusCode, response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use http::{Method, response};
+use tokio::time::{Instant, timeout_at};
 
 use super::body::{AnswerBody, RequestBody};
 use super::error::{ErrorKind, UpstreamError};
+use super::http1::{Broken, Fault, Head};
 use super::pool::{Lease, Pool, Reuse};
 use super::{Timeouts, Upstream};
 
@@ -65,7 +64,7 @@ impl Client {
         &self.upstream
     }
 
-    /// Sends a request and waits for the answer's head. `draft` makes the request's head, once an attempt.
+    /// Sends a request and waits for the answer's head. `begun` is when the exchange began.
     ///
     /// Dropped, it closes the connection that it was using.
     ///
@@ -74,27 +73,25 @@ impl Client {
     /// Each kind of [`ErrorKind`]; `attempts` says how often it was tried.
     pub async fn send(
         &self,
-        draft: impl Fn() -> Request<()>,
+        head: &impl Head,
         body: &RequestBody,
         timeouts: &Timeouts,
+        begun: Instant,
     ) -> Result<Answer, UpstreamError> {
-        let begun = Instant::now();
         let deadline = begun + timeouts.total;
+        let idempotent = is_idempotent(head.method());
         let mut tries = Tries::default();
         loop {
-            let request = draft();
-            let idempotent = is_idempotent(request.method());
             let reuse = tries.reuse(idempotent && body.is_empty());
             match self
-                .attempt(request, body, reuse, (timeouts, deadline))
+                .attempt(head, body, reuse, (timeouts, begun, deadline))
                 .await
             {
                 Ok((head, body)) => {
-                    let attempts = tries.all() + 1;
                     return Ok(Answer {
                         head,
                         body,
-                        attempts,
+                        attempts: tries.all() + 1,
                         head_time: begun.elapsed(),
                     });
                 }
@@ -110,39 +107,43 @@ impl Client {
 
     async fn attempt(
         &self,
-        request: Request<()>,
+        head: &impl Head,
         body: &RequestBody,
         reuse: Reuse,
-        (timeouts, deadline): (&Timeouts, Instant),
+        (timeouts, begun, deadline): (&Timeouts, Instant, Instant),
     ) -> Result<(response::Parts, AnswerBody), Failed> {
-        let unsent = |error| Failed {
-            error,
-            unsent: true,
-            reused: false,
+        let mut lease = match self.pool.take_idle(reuse) {
+            Some(lease) => lease,
+            // Boxed, as is all that is rare: the future of a passing request is moved about and stays small.
+            None => Box::pin(self.connection(timeouts, deadline))
+                .await
+                .map_err(Failed::unsent)?,
         };
-        let taken = timeout_at(deadline, self.pool.take(reuse, timeouts)).await;
-        let mut lease = taken
-            .map_err(|_| unsent(UpstreamError::new(ErrorKind::TotalTimeout)))?
-            .map_err(unsent)?;
-        let reused = lease.reused;
-        let request = with_body(request, body);
-        lease.allowance().begin();
-        let sending = lease.sender().try_send_request(request);
-        let response = tokio::select! {
-            biased;
-            sent = sending => sent.map_err(|failed| Failed::sending(failed, body, &lease))?,
-            kind = overdue(body, timeouts.head, deadline) => {
-                let error = UpstreamError::new(kind);
-                return Err(Failed { error, unsent: false, reused });
-            }
-        };
-        lease.allowance().end();
+        // What was spent on a connection, and on other attempts, is not the app's time.
+        let begun = if lease.reused { begun } else { Instant::now() };
+        let mut request = body.clone();
+        lease.connection().begin(head, body);
+        let answer = poll_fn(|cx| {
+            let due = |body: &RequestBody| overdue(body, begun, timeouts.head).min(deadline);
+            lease.connection().poll_answer(cx, &mut request, due)
+        });
+        let head = answer
+            .await
+            .map_err(|fault| Failed::sending(fault, &lease, deadline))?;
         body.answered();
-        receive(response, lease, body, timeouts.body).map_err(|error| Failed {
-            error,
-            unsent: false,
-            reused,
-        })
+        let body = AnswerBody::new(lease, request, timeouts.body);
+        Ok((head, body))
+    }
+
+    /// A connection that may have to be waited for.
+    async fn connection(
+        &self,
+        timeouts: &Timeouts,
+        deadline: Instant,
+    ) -> Result<Lease, UpstreamError> {
+        timeout_at(deadline, self.pool.take(timeouts))
+            .await
+            .unwrap_or_else(|_| Err(UpstreamError::new(ErrorKind::TotalTimeout)))
     }
 }
 
@@ -175,23 +176,34 @@ impl Tries {
 }
 
 impl Failed {
-    /// What hyper says of a request that it could not carry out.
-    fn sending(
-        failed: TrySendError<Request<RequestBody>>,
-        body: &RequestBody,
-        lease: &Lease,
-    ) -> Self {
-        let mut failed = failed;
-        let unsent = failed.take_message().is_some();
-        let source = failed.into_error();
-        let kind = match body.fault() {
-            Some(fault) => ErrorKind::Request(fault),
-            None if source.is_parse() || lease.allowance().is_spent() => ErrorKind::Malformed,
-            None => ErrorKind::ClosedEarly,
+    /// There was no connection.
+    fn unsent(error: UpstreamError) -> Self {
+        Self {
+            error,
+            unsent: true,
+            reused: false,
+        }
+    }
+
+    /// The exchange on a connection came to nothing.
+    fn sending(fault: Fault, lease: &Lease, deadline: Instant) -> Self {
+        let error = match fault {
+            Fault::App(Broken::Request(fault)) => UpstreamError::new(ErrorKind::Request(fault)),
+            Fault::App(broken @ Broken::Malformed(_)) => {
+                UpstreamError::caused_by(ErrorKind::Malformed, broken)
+            }
+            Fault::App(Broken::Closed(Some(error))) => {
+                UpstreamError::caused_by(ErrorKind::ClosedEarly, error)
+            }
+            Fault::App(Broken::Closed(None)) => UpstreamError::new(ErrorKind::ClosedEarly),
+            Fault::Late if Instant::now() >= deadline => {
+                UpstreamError::new(ErrorKind::TotalTimeout)
+            }
+            Fault::Late => UpstreamError::new(ErrorKind::HeadTimeout),
         };
         Self {
-            error: UpstreamError::caused_by(kind, source),
-            unsent,
+            error,
+            unsent: !lease.has_begun(),
             reused: lease.reused,
         }
     }
@@ -217,84 +229,8 @@ fn is_idempotent(method: &Method) -> bool {
     [M::GET, M::HEAD, M::OPTIONS, M::TRACE, M::PUT, M::DELETE].contains(method)
 }
 
-/// Puts a handle of the body to the request, and the gate's opener where it has a gate.
-fn with_body(request: Request<()>, body: &RequestBody) -> Request<RequestBody> {
-    let mut request = request.map(|()| body.clone());
-    if let Some(opener) = body.opener() {
-        hyper::ext::on_informational(&mut request, move |interim| {
-            if interim.status() == StatusCode::CONTINUE {
-                opener.open();
-            }
-        });
-    }
-    request
-}
-
-/// Ends when the answer's head is overdue: `head` after the last piece of the request, or at the deadline.
-async fn overdue(body: &RequestBody, head: Duration, deadline: Instant) -> ErrorKind {
-    let begun = Instant::now();
-    loop {
-        let due = body
-            .progress()
-            .map_or(begun, |progress| progress.max(begun))
-            + head;
-        let now = Instant::now();
-        if now >= deadline {
-            return ErrorKind::TotalTimeout;
-        }
-        if now >= due {
-            return ErrorKind::HeadTimeout;
-        }
-        sleep_until(due.min(deadline)).await;
-    }
-}
-
-/// Checks an answer's head, and puts the connection behind its body.
-fn receive(
-    response: Response<Incoming>,
-    mut lease: Lease,
-    request: &RequestBody,
-    pause: Duration,
-) -> Result<(response::Parts, AnswerBody), UpstreamError> {
-    let (mut head, incoming) = response.into_parts();
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(malformed("it switched to a protocol that nobody asked for"));
-    }
-    match framing(&head.headers)? {
-        Framing::Plain => {}
-        Framing::Doubled => {
-            // RFC 9112, 6.3: read as chunked, the length is dropped, the connection is not to be trusted.
-            head.headers.remove(CONTENT_LENGTH);
-            lease.condemn();
-        }
-    }
-    Ok((
-        head,
-        AnswerBody::new(incoming, lease, request.clone(), pause),
-    ))
-}
-
-enum Framing {
-    Plain,
-    Doubled,
-}
-
-/// Refuses framing that two parsers could read in two ways (RFC 9112, 6.1).
-fn framing(headers: &HeaderMap) -> Result<Framing, UpstreamError> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else {
-        return Ok(Framing::Plain);
-    };
-    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        return Err(malformed("its Transfer-Encoding is not `chunked` alone"));
-    }
-    Ok(if headers.contains_key(CONTENT_LENGTH) {
-        Framing::Doubled
-    } else {
-        Framing::Plain
-    })
-}
-
-fn malformed(why: &'static str) -> UpstreamError {
-    UpstreamError::caused_by(ErrorKind::Malformed, why)
+/// When the answer's head is overdue: `head` after the last piece of the request.
+fn overdue(body: &RequestBody, begun: Instant, head: Duration) -> Instant {
+    let sent = body.progress();
+    sent.map_or(begun, |sent| sent.max(begun)) + head
 }

@@ -4,6 +4,7 @@
 //! within the limits that the configuration states for the process. Bounds: connections and queue by [`Capacity`],
 //! an answer's head by the upstream's `max_head` and `max_headers`.
 
+mod alarm;
 mod balance;
 mod body;
 mod capacity;
@@ -12,7 +13,7 @@ mod connect;
 mod endpoint;
 mod error;
 mod health;
-mod pause;
+mod http1;
 mod pool;
 mod stream;
 
@@ -21,14 +22,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::http1;
-
 use crate::config;
 
 pub use body::{AnswerBody, AnswerFault, BodyFault, BodyLimits, RequestBody, linger};
 pub use capacity::Capacity;
 pub use client::{Answer, Client};
 pub use error::{ErrorKind, UpstreamError, chain};
+pub use http1::{Broken, Head};
+
+/// The most that is read at once from an app whose heads are smaller, in bytes.
+const READ: usize = 64 * 1024;
 
 /// An app, as all workers share it.
 pub struct Upstream {
@@ -42,8 +45,7 @@ pub struct Upstream {
     capacity: Arc<Capacity>,
     names: Arc<endpoint::Names>,
     tls: Option<endpoint::Tls>,
-    http: http1::Builder,
-    read_buffer: usize,
+    limits: http1::Limits,
 }
 
 /// How long an exchange with an app may take; the parts of [`config::UpstreamTimeouts`] that a route may override.
@@ -117,8 +119,11 @@ impl Upstream {
             capacity: Capacity::new(settings.max_connections, settings.queue, workers),
             names: Arc::default(),
             tls,
-            http: connect::http(settings.max_head.bytes(), settings.max_headers),
-            read_buffer: connect::read_buffer(settings.max_head.bytes()),
+            limits: http1::Limits {
+                head: settings.max_head.bytes(),
+                fields: settings.max_headers,
+                read: settings.max_head.bytes().max(READ),
+            },
             endpoint,
         })
     }

@@ -1,30 +1,28 @@
 //! A worker's connections to one app: which are idle, which is taken, when one is closed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::SendRequest;
+use http_body::SizeHint;
 use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, spawn_local, yield_now};
-use tokio::time::{sleep, timeout};
+use tokio::task::{spawn_local, yield_now};
+use tokio::time::sleep;
 
-use super::body::RequestBody;
 use super::capacity::{Next, Permit};
-use super::connect::{self, Connected};
+use super::connect;
 use super::error::{ErrorKind, UpstreamError};
-use super::stream::Allowance;
+use super::http1;
 use super::{Timeouts, Upstream};
 
 /// A request that must not be sent twice goes out only on a connection that was in use this recently: the app will
 /// not have begun to close it.
 const RECENT: Duration = Duration::from_secs(1);
-
-/// How long a connection may take from the end of an answer to being ready for the next request.
-const SETTLE: Duration = Duration::from_secs(1);
 
 /// Which idle connections will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,36 +36,36 @@ pub(super) enum Reuse {
 }
 
 /// A worker's pool. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Pool(Rc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
     upstream: Arc<Upstream>,
     worker: usize,
     /// The oldest first, so that the last is the warmest.
     idle: RefCell<Vec<Connection>>,
+    /// Wakes the task that looks after the idle ones.
+    keeper: RefCell<Waker>,
     /// Requests of this worker's that wait for a connection, by ticket.
     waiting: RefCell<HashMap<u64, oneshot::Sender<Connection>>>,
-    next: Cell<u64>,
 }
 
-/// One connection to the app. Dropped, it is closed.
-pub(super) struct Connection {
-    number: u64,
-    sender: SendRequest<RequestBody>,
-    allowance: Arc<Allowance>,
+/// One connection to the app, and the right to have it. Dropped, it is closed.
+#[derive(Debug)]
+struct Connection {
+    /// Boxed, since it is moved from hand to hand.
+    http: Box<http1::Connection>,
     idle_since: Instant,
-    driver: AbortHandle,
+    _permit: Permit,
 }
 
 /// A connection that is in use. Dropped, it is closed.
+#[derive(Debug)]
 pub(super) struct Lease {
     connection: Connection,
     pool: Pool,
     /// Whether it was used before.
     pub(super) reused: bool,
-    usable: bool,
 }
 
 impl Pool {
@@ -77,42 +75,23 @@ impl Pool {
             upstream,
             worker,
             idle: RefCell::default(),
+            keeper: RefCell::new(Waker::noop().clone()),
             waiting: RefCell::default(),
-            next: Cell::new(0),
         }));
-        spawn_local(close_idle(Rc::downgrade(&pool.0)));
+        spawn_local(keep_idle(Rc::downgrade(&pool.0)));
         pool
     }
 
-    /// A connection, idle or new, as soon as there may be one.
-    ///
-    /// # Errors
-    ///
-    /// When none can be had: see [`connect::connect`], and `Overloaded`.
-    pub(super) async fn take(
-        &self,
-        reuse: Reuse,
-        timeouts: &Timeouts,
-    ) -> Result<Lease, UpstreamError> {
-        if let Some(connection) = self.take_idle(reuse) {
-            return Ok(self.lease(connection, true));
-        }
-        if let Some(permit) = self.0.upstream.capacity.try_acquire() {
-            return Box::pin(self.open(permit, timeouts)).await;
-        }
-        // Boxed, as is all that is rare: the future of a passing request is moved about and stays small.
-        Box::pin(self.wait(timeouts)).await
-    }
-
-    fn take_idle(&self, reuse: Reuse) -> Option<Connection> {
+    /// An idle connection that will do.
+    pub(super) fn take_idle(&self, reuse: Reuse) -> Option<Lease> {
         if reuse == Reuse::Never {
             return None;
         }
         let mut idle = self.0.idle.borrow_mut();
         let mut found = None;
-        while let Some(connection) = idle.pop() {
+        while let Some(mut connection) = idle.pop() {
             let rest = connection.idle_since.elapsed();
-            if rest >= self.0.upstream.idle_timeout || !connection.sender.is_ready() {
+            if rest >= self.0.upstream.idle_timeout || !connection.http.is_quiet_now() {
                 continue;
             }
             if reuse == Reuse::Recent && rest >= RECENT {
@@ -123,32 +102,26 @@ impl Pool {
             break;
         }
         self.mark(&idle);
-        found
+        found.map(|connection| self.lease(connection, true))
+    }
+
+    /// A new connection, or one that another request gives back, as soon as there may be one.
+    ///
+    /// # Errors
+    ///
+    /// When none can be had: see [`connect::connect`], and `Overloaded`.
+    pub(super) async fn take(&self, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
+        match self.0.upstream.capacity.try_acquire() {
+            Some(permit) => self.open(permit, timeouts).await,
+            None => self.wait(timeouts).await,
+        }
     }
 
     async fn open(&self, permit: Permit, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
-        let Connected {
-            sender,
-            driver,
-            allowance,
-        } = connect::connect(&self.0.upstream, timeouts).await?;
-        let number = self.0.next.replace(self.0.next.get() + 1);
-        let pool = Rc::downgrade(&self.0);
-        let task = spawn_local(async move {
-            // How a connection ends is told to the request that it carries; an idle one may just end.
-            drop(driver.await);
-            if let Some(pool) = pool.upgrade() {
-                Pool(pool).forget(number);
-            }
-            drop(permit);
-        });
-        let driver = task.abort_handle();
         let connection = Connection {
-            number,
-            sender,
-            allowance,
+            http: Box::new(connect::connect(&self.0.upstream, timeouts).await?),
             idle_since: Instant::now(),
-            driver,
+            _permit: permit,
         };
         Ok(self.lease(connection, false))
     }
@@ -178,7 +151,6 @@ impl Pool {
             connection,
             pool: self.clone(),
             reused,
-            usable: true,
         }
     }
 
@@ -198,6 +170,10 @@ impl Pool {
                 }
             }
         }
+        let keeper = self.0.keeper.borrow();
+        if !connection.http.is_quiet(&mut Context::from_waker(&keeper)) {
+            return;
+        }
         connection.idle_since = Instant::now();
         let mut idle = self.0.idle.borrow_mut();
         idle.push(connection);
@@ -211,16 +187,12 @@ impl Pool {
         }
     }
 
-    /// Drops a connection that has ended.
-    fn forget(&self, number: u64) {
+    /// Closes the idle connections that their app has closed. `cx` is woken when there is another.
+    fn close_ended(&self, cx: &mut Context<'_>) {
+        self.0.keeper.borrow_mut().clone_from(cx.waker());
         let mut idle = self.0.idle.borrow_mut();
-        if let Some(index) = idle
-            .iter()
-            .position(|connection| connection.number == number)
-        {
-            idle.remove(index);
-            self.mark(&idle);
-        }
+        idle.retain_mut(|connection| connection.http.is_quiet(cx));
+        self.mark(&idle);
     }
 
     /// Closes as many idle connections as requests wait, the oldest first. Where it has not as many, the others may be
@@ -251,9 +223,9 @@ impl Pool {
     }
 }
 
-/// Closes what is idle too long, and the oldest idle connections whenever other workers need their places. Ends with
-/// the pool.
-async fn close_idle(pool: Weak<Shared>) {
+/// Closes what its app has closed or is idle too long, and the oldest idle connections whenever other workers need
+/// their places. Ends with the pool.
+async fn keep_idle(pool: Weak<Shared>) {
     loop {
         let Some(shared) = pool.upgrade() else { return };
         let upstream = Arc::clone(&shared.upstream);
@@ -261,9 +233,18 @@ async fn close_idle(pool: Weak<Shared>) {
         drop(shared);
         let pause =
             (upstream.idle_timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(5));
-        let asked = timeout(pause, upstream.capacity.asked_to_close(worker))
-            .await
-            .is_ok();
+        let ended = poll_fn(|cx| match pool.upgrade() {
+            Some(shared) => {
+                Pool(shared).close_ended(cx);
+                Poll::<()>::Pending
+            }
+            None => Poll::Ready(()),
+        });
+        let asked = tokio::select! {
+            () = ended => return,
+            () = upstream.capacity.asked_to_close(worker) => true,
+            () = sleep(pause) => false,
+        };
         let Some(shared) = pool.upgrade() else { return };
         if asked {
             Pool(shared).make_room();
@@ -288,60 +269,31 @@ impl Drop for Place<'_> {
 }
 
 impl Lease {
-    /// What sends a request on it.
-    pub(super) fn sender(&mut self) -> &mut SendRequest<RequestBody> {
-        &mut self.connection.sender
+    /// What speaks on it.
+    pub(super) fn connection(&mut self) -> &mut http1::Connection {
+        &mut self.connection.http
     }
 
-    /// How much may come before the head of an answer on it.
-    pub(super) fn allowance(&self) -> &Allowance {
-        &self.connection.allowance
+    /// Whether anything of the request has left.
+    pub(super) fn has_begun(&self) -> bool {
+        self.connection.http.has_begun()
     }
 
-    /// The connection is to be closed after this answer.
-    pub(super) fn condemn(&mut self) {
-        self.usable = false;
+    /// What is known of the length of the answer.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.connection.http.size_hint()
     }
 
-    /// Gives the connection back to its pool, at the end of an answer.
-    pub(super) fn give_back(self) {
-        let Self {
-            mut connection,
-            pool,
-            usable,
-            ..
-        } = self;
-        if !usable {
-            return;
+    /// Gives the connection back to its pool at the end of an answer, where it can be used again.
+    pub(super) fn give_back(mut self) {
+        if self.connection.http.settle() {
+            self.pool.put(self.connection);
         }
-        if connection.sender.is_ready() {
-            return pool.put(connection);
-        }
-        if connection.sender.is_closed() {
-            return;
-        }
-        spawn_local(async move {
-            if let Ok(Ok(())) = timeout(SETTLE, connection.sender.ready()).await {
-                pool.put(connection);
-            }
-        });
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
-}
-
-impl fmt::Debug for Connection {
+impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Connection({})", self.number)
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lease({})", self.connection.number)
+        write!(f, "Pool of worker {}", self.0.worker)
     }
 }

@@ -1,0 +1,255 @@
+//! A connection to an app, from one exchange to the next.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::{Method, StatusCode, response};
+use http_body::SizeHint;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::time::Instant;
+
+use super::decoder::{Broken, Decoded, Decoder};
+use super::head::{self, Head, Parsed};
+use super::output::Output;
+use crate::upstream::alarm::Alarm;
+use crate::upstream::body::RequestBody;
+use crate::upstream::stream::Stream;
+
+/// What is read at first, in bytes; more at a time where more comes.
+const FIRST_READ: usize = 16 * 1024;
+
+/// What bounds an answer.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::upstream) struct Limits {
+    /// A head's bytes.
+    pub(in crate::upstream) head: usize,
+    /// A head's fields.
+    pub(in crate::upstream) fields: usize,
+    /// The most bytes that are read at once.
+    pub(in crate::upstream) read: usize,
+}
+
+/// A connection, with the exchange that is on it.
+pub(in crate::upstream) struct Connection {
+    stream: Stream,
+    limits: Limits,
+    input: BytesMut,
+    /// How much is read at once.
+    reads: usize,
+    output: Output,
+    method: Method,
+    decoder: Decoder,
+    /// Whether it can be used again, as far as is known.
+    persistent: bool,
+    /// How much may come before a head is whole: interim answers have no other end.
+    allowance: usize,
+    /// The length of a head that is not whole at which it was looked at last. It is looked at again at twice of that,
+    /// so that a head of many small pieces costs no more than one of a few.
+    checked: usize,
+    alarm: Alarm,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(in crate::upstream) enum Fault {
+    /// What the app did.
+    App(Broken),
+    /// It did not answer in time.
+    Late,
+}
+
+impl Connection {
+    pub(in crate::upstream) fn new(stream: Stream, limits: Limits) -> Self {
+        Self {
+            stream,
+            limits,
+            input: BytesMut::new(),
+            reads: FIRST_READ,
+            output: Output::new(),
+            method: Method::GET,
+            decoder: Decoder::Length(0),
+            persistent: true,
+            allowance: 0,
+            checked: 0,
+            alarm: Alarm::new(),
+        }
+    }
+
+    /// Begins an exchange. Nothing is written before [`Self::poll_answer`].
+    pub(in crate::upstream) fn begin(&mut self, head: &impl Head, body: &RequestBody) {
+        self.output.begin(head, body);
+        self.method = head.method().clone();
+        self.allowance = self.limits.read.saturating_mul(3);
+        self.decoder = Decoder::Close;
+        self.checked = 0;
+        self.alarm.moved();
+    }
+
+    /// Sends the request and reads until the answer's head is there. `due` says by when it has to be.
+    pub(in crate::upstream) fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut RequestBody,
+        due: impl Fn(&RequestBody) -> Instant,
+    ) -> Poll<Result<response::Parts, Fault>> {
+        loop {
+            if let Poll::Ready(Err(fault)) = self.output.poll_send(cx, &mut self.stream, body) {
+                return Poll::Ready(Err(Fault::App(Broken::Request(fault))));
+            }
+            match self.poll_head(cx) {
+                Poll::Ready(Ok(head)) if head.status == StatusCode::CONTINUE => body.open_gate(),
+                Poll::Ready(Ok(head)) if head.status.is_informational() => {}
+                Poll::Ready(answer) => return Poll::Ready(answer.map_err(Fault::App)),
+                Poll::Pending => break,
+            }
+        }
+        self.alarm
+            .poll_over(cx, || due(body))
+            .map(|()| Err(Fault::Late))
+    }
+
+    /// The next head, interim or final; a final one's body comes next.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<response::Parts, Broken>> {
+        loop {
+            let limits = (self.limits.head, self.limits.fields);
+            if !self.input.is_empty()
+                && let Some(parsed) = head::parse(&mut self.input, limits)?
+            {
+                self.checked = 0;
+                let Parsed {
+                    mut head,
+                    persistent,
+                } = parsed;
+                if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                    return Poll::Ready(Err(Broken::Malformed(
+                        "it switched to a protocol that nobody asked for",
+                    )));
+                }
+                if !head.status.is_informational() {
+                    let (decoder, doubtful) = Decoder::of(&self.method, &mut head)?;
+                    self.persistent &= persistent && !doubtful;
+                    self.decoder = decoder;
+                }
+                return Poll::Ready(Ok(head));
+            }
+            if self.input.len() > 2 * self.checked {
+                head::check(&self.input, self.limits.fields)?;
+                self.checked = self.input.len();
+            }
+            let count = ready!(self.poll_fill(cx)).map_err(|error| Broken::Closed(Some(error)))?;
+            if count == 0 {
+                head::check(&self.input, self.limits.fields)?;
+                return Poll::Ready(Err(Broken::Closed(None)));
+            }
+            self.allowance = self.allowance.saturating_sub(count);
+            if self.allowance == 0 {
+                return Poll::Ready(Err(Broken::Malformed(
+                    "it sent interim answers without end",
+                )));
+            }
+        }
+    }
+
+    /// The next of the answer's body, while the rest of the request is sent.
+    pub(in crate::upstream) fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &mut RequestBody,
+        pause: Duration,
+    ) -> Poll<Result<Decoded, Fault>> {
+        if let Poll::Ready(Err(fault)) = self.output.poll_send(cx, &mut self.stream, request) {
+            return Poll::Ready(Err(Fault::App(Broken::Request(fault))));
+        }
+        loop {
+            match self.decoder.decode(&mut self.input).map_err(Fault::App)? {
+                Decoded::More => {}
+                decoded => {
+                    self.alarm.moved();
+                    return Poll::Ready(Ok(decoded));
+                }
+            }
+            match self.poll_fill(cx) {
+                Poll::Ready(Ok(0)) if self.decoder.close() => {
+                    self.persistent = false;
+                    return Poll::Ready(Ok(Decoded::Over));
+                }
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Fault::App(Broken::Closed(None)))),
+                Poll::Ready(Ok(_)) => self.alarm.moved(),
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(Fault::App(Broken::Closed(Some(error)))));
+                }
+                Poll::Pending => {
+                    return self.alarm.poll_pause(cx, pause).map(|()| Err(Fault::Late));
+                }
+            }
+        }
+    }
+
+    /// Whether all of the answer was read.
+    pub(in crate::upstream) fn is_over(&self) -> bool {
+        self.decoder.is_over()
+    }
+
+    /// What is known of the length of the rest of the answer.
+    pub(in crate::upstream) fn size_hint(&self) -> SizeHint {
+        self.decoder.size_hint()
+    }
+
+    /// Whether anything of the request has left.
+    pub(in crate::upstream) fn has_begun(&self) -> bool {
+        self.output.begun
+    }
+
+    /// Ends an exchange; whether the connection can take another: request and answer were whole, nothing came after
+    /// them, and the app did not say otherwise.
+    pub(in crate::upstream) fn settle(&mut self) -> bool {
+        let reusable = self.persistent
+            && self.decoder.is_over()
+            && self.output.is_sent()
+            && self.input.is_empty();
+        self.input = BytesMut::new();
+        self.output.rest();
+        reusable
+    }
+
+    /// Whether an idle connection is still good: it is not once it has ended, or anything has come that nobody asked
+    /// for. `cx` is woken when that changes.
+    pub(in crate::upstream) fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut room = [0];
+        let mut room = ReadBuf::new(&mut room);
+        Pin::new(&mut self.stream)
+            .poll_read(cx, &mut room)
+            .is_pending()
+    }
+
+    /// [`Self::is_quiet`], now.
+    pub(in crate::upstream) fn is_quiet_now(&mut self) -> bool {
+        self.is_quiet(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.input.capacity() - self.input.len() < self.reads / 4 {
+            self.input.reserve(self.reads);
+        }
+        let room = self.input.capacity() - self.input.len();
+        let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
+        if count == room {
+            self.reads = (self.reads * 2).min(self.limits.read);
+        }
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("decoder", &self.decoder)
+            .field("persistent", &self.persistent)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,18 @@
+//! HTTP/1.1 towards an app (RFC 9112): one connection, one exchange on it at a time.
+//!
+//! Ours instead of hyper's, which gives each connection a task and each message three channels: a quarter of the time
+//! that a passing request spends outside the kernel (`docs/PERFORMANCE.md`). Here an exchange is polled by the one task
+//! that wants its answer. It writes the request for as long as there is something to write, also while the answer comes;
+//! it reads an answer to its end even where the app stops reading; and nothing is held between two exchanges but a
+//! socket, a timer and an empty buffer.
+
+mod chunked;
+mod connection;
+mod decoder;
+mod head;
+mod output;
+
+pub(super) use connection::{Connection, Fault, Limits};
+pub use decoder::Broken;
+pub(super) use decoder::Decoded;
+pub use head::Head;

@@ -185,7 +185,7 @@ impl Counted {
 
 impl Thread {
     /// Reads one of callgrind's files. Its lines: `fn=NAME` begins a function, `calls=` announces a line whose cost is the called
-    /// function's, any other line that begins with a position (`12`, `+3`, `-3`, `*`) ends with the cost of an instruction's line.
+    /// function's, any other line that begins with a position (`12`, `+3`, `-3`, `*`) ends with a cost.
     fn read(name: String, text: &str, requests: u32) -> Self {
         let mut functions: HashMap<&str, f64> = HashMap::new();
         let (mut function, mut called) = ("", false);
@@ -200,7 +200,7 @@ impl Thread {
             {
                 let cost = line
                     .split_whitespace()
-                    .nth(1)
+                    .next_back()
                     .and_then(|cost| cost.parse().ok());
                 *functions.entry(function).or_default() += cost.unwrap_or(0.0);
             }

@@ -2,7 +2,8 @@
 //!
 //! Counts outside of the kernel, with callgrind, one worker, requests strictly one after another: the same binary gives the same number
 //! to well under a percent, on a busy machine too. What it cannot see: the kernel's work, which system calls there are, the clock's own
-//! cost, and what a cache or a branch costs. `--top 20` says which functions it is; that needs a binary with its symbols:
+//! cost, and what a cache or a branch costs. What it sees too large: copies of some kilobytes, which count as often as they have bytes.
+//! What callgrind itself is to be told stands in `VALGRIND_OPTS`. `--top 20` says which functions it is; that needs a binary with its symbols:
 //!
 //! `CARGO_PROFILE_BENCH_STRIP=none CARGO_PROFILE_BENCH_DEBUG=line-tables-only cargo bench --bench instructions -- --top 20`
 #![expect(

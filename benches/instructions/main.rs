@@ -3,9 +3,14 @@
 //! Counts outside of the kernel, with callgrind, one worker, requests strictly one after another: the same binary gives the same number
 //! to well under a percent, on a busy machine too. What it cannot see: the kernel's work, which system calls there are, the clock's own
 //! cost, and what a cache or a branch costs. What it sees too large: copies of some kilobytes, which count as often as they have bytes.
-//! What callgrind itself is to be told stands in `VALGRIND_OPTS`. `--top 20` says which functions it is; that needs a binary with its symbols:
+//! What callgrind itself is to be told stands in `VALGRIND_OPTS`. `--top 20` says which functions it is; that needs a binary with its
+//! symbols.
 //!
-//! `CARGO_PROFILE_BENCH_STRIP=none CARGO_PROFILE_BENCH_DEBUG=line-tables-only cargo bench --bench instructions -- --top 20`
+//! Cargo builds the proxy for a bench with what the tests want of its libraries, tokio's clock that can be stopped among them: two percent
+//! more than the one that is shipped, and in its place. The shipped one, with its symbols:
+//!
+//! `CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only cargo build --release`,
+//! `cp target/release/pardon target/shipped`, then `cargo bench --bench instructions -- --pardon target/shipped --top 20`
 #![expect(
     clippy::print_stdout,
     reason = "a program that measures prints, and ends where it cannot"

@@ -30,12 +30,22 @@ impl ProxyProcess {
         app: SocketAddr,
         toml: &str,
     ) -> io::Result<Self> {
+        Self::launch(Command::new(program), folder, app, toml)
+    }
+
+    /// As [`ProxyProcess::start`]; the command becomes the program, and gets its arguments.
+    pub(crate) fn launch(
+        mut command: Command,
+        folder: &Path,
+        app: SocketAddr,
+        toml: &str,
+    ) -> io::Result<Self> {
         let text = format!(
             "server.listen = [\"127.0.0.1:0\"]\n{toml}\n[admin]\nlisten = []\n[log]\nformat = \"json\"\n\
              [upstreams.app]\nendpoints = [\"http://{app}\"]\n"
         );
         fs::write(folder.join("pardon.toml"), text)?;
-        let mut child = Command::new(program)
+        let mut child = command
             .args(["run", "--config", "pardon.toml"])
             .current_dir(folder)
             .stdin(Stdio::null())
@@ -60,6 +70,11 @@ impl ProxyProcess {
         self.unconfirmed.load(Ordering::Relaxed)
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it with SIGKILL, and hears its log out.
     pub(crate) fn kill(&mut self) -> io::Result<()> {
         self.child.kill()?;
@@ -68,7 +83,7 @@ impl ProxyProcess {
 
     /// Stops it with SIGTERM, and waits until it has ended.
     pub(crate) fn stop(&mut self) -> io::Result<()> {
-        let kill = format!("kill -TERM {}", self.child.id());
+        let kill = format!("kill -TERM {}", self.pid());
         Command::new("sh").args(["-c", &kill]).status()?;
         self.ended()
     }
@@ -76,7 +91,7 @@ impl ProxyProcess {
     /// The CPU time that its threads have used, by their names, largest first.
     pub(crate) fn cpu(&self) -> io::Result<Vec<(String, Duration)>> {
         let mut threads: Vec<(String, Duration)> = Vec::new();
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid()))? {
             let task = task?.path();
             let name = fs::read_to_string(task.join("comm"))?.trim().to_owned();
             let name =

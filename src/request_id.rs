@@ -109,7 +109,11 @@ impl RequestId {
     /// The ID as a header's value.
     #[must_use]
     pub fn header_value(&self) -> HeaderValue {
-        HeaderValue::from_str(self.as_str()).unwrap_or(HeaderValue::from_static(""))
+        let bytes = match &self.0 {
+            Text::Own(written) => &written[..],
+            Text::Foreign(text) => text.as_bytes(),
+        };
+        HeaderValue::from_bytes(bytes).unwrap_or(HeaderValue::from_static(""))
     }
 
     fn from_symbols(symbols: &[u8; SYMBOLS]) -> Self {

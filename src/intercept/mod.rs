@@ -83,14 +83,14 @@ pub fn judge(answer: Result<Answer, UpstreamError>, policy: &Policy) -> Verdict 
         head,
         body,
         attempts,
-        head_time,
+        begun,
     } = answer;
     // The reason phrase stays behind in the head's extensions: nothing of it may reach a page.
     Verdict::Replace(Failure::Answered(FailedAnswer {
         status: head.status,
         headers: head.headers,
         attempts,
-        head_time,
+        head_time: begun.elapsed(),
         body,
     }))
 }

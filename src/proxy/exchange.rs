@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONNECTION, EXPECT, HOST};
+use http::header::{CONNECTION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use ipnet::IpNet;
@@ -17,6 +17,7 @@ use crate::request_id::{IdSource, RequestId};
 use crate::server::Peer;
 
 use super::Snapshot;
+use super::glance::Glance;
 
 /// A request under way. Its head stays as the client sent it; what goes to the app is made from it.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ pub(super) struct Exchange {
     pub(super) uri: Uri,
     pub(super) version: Version,
     pub(super) headers: HeaderMap,
+    /// Which fields `headers` has.
+    pub(super) glance: Glance,
+    /// The first `Host`.
+    pub(super) host: Option<HeaderValue>,
     /// Whether the connection is to be closed after the answer.
     pub(super) closes: Cell<bool>,
 }
@@ -59,6 +64,8 @@ impl Exchange {
             method: head.method,
             uri: head.uri,
             version: head.version,
+            glance: Glance::at(&head.headers),
+            host: head.headers.get(HOST).cloned(),
             headers: head.headers,
             closes: Cell::new(false),
         }
@@ -66,7 +73,7 @@ impl Exchange {
 
     /// Whether the client waits to be asked for its body; HTTP/1.0 knows no such thing (RFC 9110, 10.1.1).
     pub(super) fn expects(&self) -> bool {
-        self.version >= Version::HTTP_11 && self.headers.contains_key(EXPECT)
+        self.version >= Version::HTTP_11 && self.glance.expect
     }
 
     /// Says in an answer's fields that the connection ends with it, where it does.
@@ -89,9 +96,15 @@ impl Exchange {
     /// The host asked for, with its port: the target's where it has one (RFC 9112, 3.2.2), the `Host` field's
     /// otherwise; empty where there is none.
     pub(super) fn authority(&self) -> &str {
-        match self.uri.authority() {
-            Some(authority) => authority.as_str(),
-            None => self.header(&HOST).unwrap_or_default(),
+        str::from_utf8(self.authority_bytes()).unwrap_or_default()
+    }
+
+    /// [`Self::authority`], for where it is not looked into.
+    pub(super) fn authority_bytes(&self) -> &[u8] {
+        match (self.uri.authority(), &self.host) {
+            (Some(authority), _) => authority.as_str().as_bytes(),
+            (None, Some(host)) => host.as_bytes(),
+            (None, None) => b"",
         }
     }
 

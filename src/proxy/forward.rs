@@ -49,9 +49,7 @@ impl Proxy {
         answer: Answer,
     ) -> Response<Body> {
         let Answer { mut head, body, .. } = answer;
-        headers::clean_answer(&mut head.headers);
-        headers::settle_length(&mut head.headers);
-        headers::settle_trailer(&mut head.headers, &self.settings.request_id.header);
+        headers::clean_answer(&mut head.headers, &self.settings.request_id.header);
         route.policy.strip(&mut head.headers);
         head.headers.insert(
             self.settings.request_id.header.clone(),

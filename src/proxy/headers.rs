@@ -1,51 +1,23 @@
 //! Which header fields go on, and which stay behind: RFC 9110, 7.6.1, and the forwarding fields of RFC 7239.
 
-use std::borrow::Cow;
-
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     COOKIE, EXPECT, FORWARDED, HOST, HeaderValue, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    VIA,
 };
 use http::{HeaderMap, HeaderName, Method, Version};
 
 use super::Snapshot;
 use super::exchange::{Exchange, X_FORWARDED_FOR};
+use super::glance::{Glance, Role};
 use crate::config::HostHeader;
 use crate::upstream::Head;
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Fields that belong to one connection and never go on.
-const HOP_BY_HOP: [HeaderName; 6] = [
-    CONNECTION,
-    TRANSFER_ENCODING,
-    TE,
-    UPGRADE,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-];
-
 fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name)
-}
-
-/// Fields of a request that are set anew for the app.
-fn is_set_anew(name: &HeaderName, request_id: &HeaderName) -> bool {
-    [
-        HOST,
-        EXPECT,
-        VIA,
-        FORWARDED,
-        X_FORWARDED_FOR,
-        X_FORWARDED_PROTO,
-        X_FORWARDED_HOST,
-    ]
-    .contains(name)
-        || name == request_id
+    Role::of(name) == Role::HopByHop
 }
 
 /// The fields that a `Connection` field names as belonging to this connection too.
@@ -85,78 +57,106 @@ impl Head for Outgoing<'_> {
         }
     }
 
-    fn fields(&self, put: &mut dyn FnMut(&HeaderName, &[u8])) {
+    fn fields(&self, put: &mut dyn FnMut(&HeaderName, &[&[u8]])) {
         let exchange = self.exchange;
+        let glance = &exchange.glance;
         let request_id = &self.settings.request_id.header;
         self.put_host(put);
-        let named = named_by_connection(&exchange.headers);
+        let named = if glance.connection {
+            named_by_connection(&exchange.headers)
+        } else {
+            Vec::new()
+        };
         for (name, value) in &exchange.headers {
-            // The body's framing is decided anew; a length of 0 is the one that says more than none.
-            let framing = name == CONTENT_LENGTH && value.as_bytes() != b"0";
-            if is_hop_by_hop(name) || is_set_anew(name, request_id) || framing || name == TRAILER {
-                continue;
-            }
-            if named.is_empty() || !named.contains(name) {
-                put(name, value.as_bytes());
+            let goes_on = match Role::of(name) {
+                Role::HopByHop | Role::Own | Role::Trailer => false,
+                // The body's framing is decided anew; a length of 0 is the one that says more than none.
+                Role::ContentLength => value.as_bytes() == b"0",
+                Role::Other => name != request_id,
+            };
+            if goes_on && (named.is_empty() || !named.contains(name)) {
+                put(name, &[value.as_bytes()]);
             }
         }
-        if let Some(names) = trailer(&exchange.headers, request_id) {
-            put(&TRAILER, names.as_bytes());
+        if glance.trailer
+            && let Some(names) = trailer(&exchange.headers, request_id)
+        {
+            put(&TRAILER, &[names.as_bytes()]);
         }
         if exchange.expects() {
-            put(&EXPECT, b"100-continue");
+            put(&EXPECT, &[b"100-continue"]);
         }
-        if accepts_trailers(&exchange.headers) {
-            put(&TE, b"trailers");
+        if glance.te && accepts_trailers(&exchange.headers) {
+            put(&TE, &[b"trailers"]);
         }
         self.put_forwarded(put);
         if self.settings.via {
             put_via(exchange, put);
         }
-        put(request_id, exchange.id_value.as_bytes());
+        put(request_id, &[exchange.id_value.as_bytes()]);
     }
 }
 
 impl Outgoing<'_> {
-    fn put_host(&self, put: &mut dyn FnMut(&HeaderName, &[u8])) {
-        let exchange = self.exchange;
+    fn put_host(&self, put: &mut dyn FnMut(&HeaderName, &[&[u8]])) {
         let name = match self.host {
-            HostHeader::Keep if exchange.uri.authority().is_none() => {
-                match exchange.headers.get(HOST) {
-                    Some(host) if !host.is_empty() => host.as_bytes(),
-                    _ => self.endpoint.as_bytes(),
-                }
-            }
-            HostHeader::Keep => exchange.authority().as_bytes(),
+            HostHeader::Keep => match self.exchange.authority_bytes() {
+                b"" => self.endpoint.as_bytes(),
+                authority => authority,
+            },
             HostHeader::Endpoint => self.endpoint.as_bytes(),
             HostHeader::Name(name) => name.as_bytes(),
         };
-        put(&HOST, name);
+        put(&HOST, &[name]);
     }
 
     /// `X-Forwarded-*` and `Forwarded`: begun here, or continued where a trusted proxy began them.
-    fn put_forwarded(&self, put: &mut dyn FnMut(&HeaderName, &[u8])) {
+    fn put_forwarded(&self, put: &mut dyn FnMut(&HeaderName, &[&[u8]])) {
         let exchange = self.exchange;
         let before = |name: &HeaderName| {
             let sent = exchange.trusted.then(|| exchange.headers.get(name));
             sent.flatten().map(HeaderValue::as_bytes)
         };
-        let peer = exchange.peer.address_text().as_bytes();
-        put(
-            &X_FORWARDED_FOR,
-            &continued(exchange, &X_FORWARDED_FOR, peer),
-        );
+        let address = exchange.peer.address_text().as_bytes();
+        let chain = sent_before(exchange, &X_FORWARDED_FOR);
+        put(&X_FORWARDED_FOR, &[&chain, address]);
         let scheme = exchange.peer.scheme().as_bytes();
         put(
             &X_FORWARDED_PROTO,
-            before(&X_FORWARDED_PROTO).unwrap_or(scheme),
+            &[before(&X_FORWARDED_PROTO).unwrap_or(scheme)],
         );
-        let host = before(&X_FORWARDED_HOST).unwrap_or(exchange.authority().as_bytes());
+        let authority = exchange.authority_bytes();
+        let host = before(&X_FORWARDED_HOST).unwrap_or(authority);
         if !host.is_empty() {
-            put(&X_FORWARDED_HOST, host);
+            put(&X_FORWARDED_HOST, &[host]);
         }
-        let element = forwarded_element(exchange);
-        put(&FORWARDED, &continued(exchange, &FORWARDED, &element));
+        // `for=192.0.2.1;host="shop.example:8080";proto=http` (RFC 7239, 4).
+        let chain = sent_before(exchange, &FORWARDED);
+        let (begin, end): (&[u8], &[u8]) = if exchange.peer.address().is_ipv6() {
+            (b"for=\"[", b"]\"")
+        } else {
+            (b"for=", b"")
+        };
+        if authority.is_empty() {
+            put(
+                &FORWARDED,
+                &[&chain, begin, address, end, b";proto=", scheme],
+            );
+        } else {
+            put(
+                &FORWARDED,
+                &[
+                    &chain,
+                    begin,
+                    address,
+                    end,
+                    b";host=\"",
+                    authority,
+                    b"\";proto=",
+                    scheme,
+                ],
+            );
+        }
     }
 }
 
@@ -170,68 +170,56 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
         .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// A list field with one more element; what an untrusted client sent of it is dropped.
-fn continued<'a>(exchange: &Exchange, name: &HeaderName, element: &'a [u8]) -> Cow<'a, [u8]> {
-    if !exchange.trusted {
-        return Cow::Borrowed(element);
-    }
+/// What stands in a list field before its next element. What an untrusted client sent of it is dropped.
+fn sent_before(exchange: &Exchange, name: &HeaderName) -> Vec<u8> {
     let mut list = Vec::new();
-    for value in exchange.headers.get_all(name) {
-        list.extend_from_slice(value.as_bytes());
-        list.extend_from_slice(b", ");
+    if exchange.trusted {
+        for value in exchange.headers.get_all(name) {
+            list.extend_from_slice(value.as_bytes());
+            list.extend_from_slice(b", ");
+        }
     }
-    list.extend_from_slice(element);
-    Cow::Owned(list)
-}
-
-/// `for=192.0.2.1;host="shop.example:8080";proto=http` (RFC 7239, 4).
-fn forwarded_element(exchange: &Exchange) -> Vec<u8> {
-    let address = exchange.peer.address_text().as_bytes();
-    let authority = exchange.authority().as_bytes();
-    let mut element = Vec::with_capacity(40 + address.len() + authority.len());
-    if exchange.peer.address().is_ipv6() {
-        element.extend_from_slice(b"for=\"[");
-        element.extend_from_slice(address);
-        element.extend_from_slice(b"]\"");
-    } else {
-        element.extend_from_slice(b"for=");
-        element.extend_from_slice(address);
-    }
-    if !authority.is_empty() {
-        element.extend_from_slice(b";host=\"");
-        element.extend_from_slice(authority);
-        element.push(b'"');
-    }
-    element.extend_from_slice(b";proto=");
-    element.extend_from_slice(exchange.peer.scheme().as_bytes());
-    element
+    list
 }
 
 /// `Via: 1.1 pardon`, after what is there (RFC 9110, 7.6.3).
-fn put_via(exchange: &Exchange, put: &mut dyn FnMut(&HeaderName, &[u8])) {
+fn put_via(exchange: &Exchange, put: &mut dyn FnMut(&HeaderName, &[&[u8]])) {
     for value in exchange.headers.get_all(VIA) {
-        put(&VIA, value.as_bytes());
+        put(&VIA, &[value.as_bytes()]);
     }
     put(
         &VIA,
-        match exchange.version {
+        &[match exchange.version {
             Version::HTTP_10 => b"1.0 pardon",
             Version::HTTP_2 => b"2.0 pardon",
             _ => b"1.1 pardon",
-        },
+        }],
     );
 }
 
 /// Removes from a passing answer's fields those that belong to the connection with the app.
-pub(super) fn clean_answer(headers: &mut HeaderMap) {
-    if !headers.keys().any(is_hop_by_hop) {
-        return;
+pub(super) fn clean_answer(headers: &mut HeaderMap, request_id: &HeaderName) {
+    let glance = Glance::at(headers);
+    if glance.connection {
+        for name in named_by_connection(headers) {
+            headers.remove(name);
+        }
     }
-    for name in named_by_connection(headers) {
-        headers.remove(name);
+    if glance.hop_by_hop {
+        let doomed: Vec<_> = headers
+            .keys()
+            .filter(|name| is_hop_by_hop(name))
+            .cloned()
+            .collect();
+        for name in doomed {
+            headers.remove(name);
+        }
     }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
+    if glance.content_length {
+        settle_length(headers);
+    }
+    if glance.trailer {
+        settle_trailer(headers, request_id);
     }
 }
 
@@ -261,10 +249,7 @@ pub(super) fn keep<'a>(
 
 /// Leaves in `Trailer` the fields that may come after a body. hyper sends the trailers that are announced there and no
 /// others.
-pub(super) fn settle_trailer(headers: &mut HeaderMap, request_id: &HeaderName) {
-    if !headers.contains_key(TRAILER) {
-        return;
-    }
+fn settle_trailer(headers: &mut HeaderMap, request_id: &HeaderName) {
     match trailer(headers, request_id) {
         Some(names) => headers.insert(TRAILER, names),
         None => headers.remove(TRAILER),
@@ -279,7 +264,7 @@ fn trailer(headers: &HeaderMap, request_id: &HeaderName) -> Option<HeaderValue> 
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .filter(|name| may_trail(name) && !is_set_anew(name, request_id))
+        .filter(|name| may_trail(name) && name != request_id)
         .map(|name| name.as_str().to_owned())
         .collect();
     HeaderValue::try_from(names.join(", "))
@@ -299,11 +284,11 @@ fn may_trail(name: &HeaderName) -> bool {
         SET_COOKIE,
         TRAILER,
     ];
-    !is_hop_by_hop(name) && !never.contains(name)
+    !matches!(Role::of(name), Role::HopByHop | Role::Own) && !never.contains(name)
 }
 
 /// Leaves one `Content-Length` where an app repeated it.
-pub(super) fn settle_length(headers: &mut HeaderMap) {
+fn settle_length(headers: &mut HeaderMap) {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else { return };
     let repeated = lengths.next().is_some();

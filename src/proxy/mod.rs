@@ -8,6 +8,7 @@ mod body;
 mod exchange;
 mod failure;
 mod forward;
+mod glance;
 mod headers;
 mod keep;
 mod original;

@@ -66,7 +66,7 @@ impl Route {
     }
 
     pub(super) fn matches(&self, exchange: &Exchange) -> bool {
-        self.pattern.matches(exchange.host(), exchange.uri.path())
+        self.pattern.is_for_all() || self.pattern.matches(exchange.host(), exchange.uri.path())
     }
 }
 
@@ -82,6 +82,11 @@ impl Pattern {
             },
             path: path.trim_end_matches('/').into(),
         }
+    }
+
+    /// Whether there is nothing that it does not match.
+    fn is_for_all(&self) -> bool {
+        self.host == Host::Any && self.path.is_empty()
     }
 
     fn matches(&self, host: &str, path: &str) -> bool {

@@ -23,12 +23,20 @@ pub(super) fn screen(exchange: &Exchange, limits: &Limits) -> Result<(), Refusal
     }
     target(exchange)?;
     host(exchange)?;
-    framing(&exchange.headers, exchange.version)?;
-    expectation(&exchange.headers)?;
+    let glance = &exchange.glance;
+    if glance.transfer_encoding || glance.content_length {
+        framing(&exchange.headers, exchange.version)?;
+    }
+    if glance.expect {
+        expectation(&exchange.headers)?;
+    }
     if exchange.target().len() as u64 > limits.uri.0 {
         return Err(Refusal::TargetTooLong);
     }
-    if limits.body.0 > 0 && length(&exchange.headers).is_some_and(|length| length > limits.body.0) {
+    if glance.content_length
+        && limits.body.0 > 0
+        && length(&exchange.headers).is_some_and(|length| length > limits.body.0)
+    {
         return Err(Refusal::BodyTooLarge);
     }
     Ok(())
@@ -54,14 +62,13 @@ fn target(exchange: &Exchange) -> Result<(), Refusal> {
 
 /// One `Host`, and a possible one (RFC 9112, 3.2); HTTP/1.0 may leave it out.
 fn host(exchange: &Exchange) -> Result<(), Refusal> {
-    let mut hosts = exchange.headers.get_all(HOST).iter();
-    let Some(host) = hosts.next() else {
+    let Some(host) = &exchange.host else {
         return match exchange.version {
             Version::HTTP_11 => Err(Refusal::Bad("no Host")),
             _ => Ok(()),
         };
     };
-    if hosts.next().is_some() {
+    if exchange.headers.get_all(HOST).iter().nth(1).is_some() {
         return Err(Refusal::Bad("several Hosts"));
     }
     if is_authority(host.as_bytes()) {
@@ -74,6 +81,7 @@ fn host(exchange: &Exchange) -> Result<(), Refusal> {
 /// Whether this is a host, with or without a port (RFC 3986, 3.2.2 and 3.2.3): a name, an IPv4 address, or an IPv6
 /// address in brackets. No user information, and of a name's characters those that names have.
 fn is_authority(authority: &[u8]) -> bool {
+    let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let Ok(text) = str::from_utf8(authority) else {
         return false;
     };
@@ -82,7 +90,6 @@ fn is_authority(authority: &[u8]) -> bool {
         Some(_) => return false,
         None => text.split_at(text.find(':').unwrap_or(text.len())),
     };
-    let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let numbered =
         |port: &str| port.is_empty() || port.parse::<u16>().is_ok_and(|_| !port.starts_with('+'));
     !host.is_empty()

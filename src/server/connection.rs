@@ -117,6 +117,7 @@ where
         if let Poll::Ready(ended) = this.connection.poll(cx) {
             return Poll::Ready(ended);
         }
+        this.watch.waits();
         if *this.told && this.watch.is_in_head() {
             // hyper would wait for the rest of a head that is not to be answered any more.
             return Poll::Ready(Ok(()));

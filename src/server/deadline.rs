@@ -15,12 +15,15 @@ use crate::config;
 pub(crate) struct Watch {
     opened: Instant,
     doing: AtomicU8,
-    /// Milliseconds from `opened` to the moment at which `doing` began.
+    /// Milliseconds from `opened` to the moment at which `doing` began; [`LATELY`] is after the last look.
     since: AtomicU64,
     /// Milliseconds from `opened`, plus one, to the moment at which a write first found the client not reading; 0 is never.
     blocked: AtomicU64,
     aborted: AtomicBool,
 }
+
+/// A moment that nobody has looked at the clock for: a head that comes whole needs none.
+const LATELY: u64 = u64::MAX;
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,15 @@ impl Watch {
     /// Bytes have come.
     pub(crate) fn received(&self) {
         if self.doing() == Doing::Idle {
-            self.set(Doing::Head);
+            self.doing.store(Doing::Head as u8, Ordering::Relaxed);
+            self.since.store(LATELY, Ordering::Relaxed);
+        }
+    }
+
+    /// There is nothing more to be done for now.
+    pub(crate) fn waits(&self) {
+        if self.since.load(Ordering::Relaxed) == LATELY && self.doing() == Doing::Head {
+            self.since.store(self.now(), Ordering::Relaxed);
         }
     }
 
@@ -166,8 +177,10 @@ mod tests {
         tokio::time::advance(Duration::from_secs(70)).await;
         assert_eq!(watch.left(&timeouts()), Some(Duration::from_secs(5)));
         watch.received();
+        watch.waits();
         tokio::time::advance(Duration::from_secs(9)).await;
         watch.received();
+        watch.waits();
         assert_eq!(watch.left(&timeouts()), Some(Duration::from_secs(1)));
     }
 

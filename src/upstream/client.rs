@@ -22,8 +22,8 @@ pub struct Answer {
     pub body: AnswerBody,
     /// How often the request was sent.
     pub attempts: u32,
-    /// From the first attempt to this head.
-    pub head_time: Duration,
+    /// When the exchange began.
+    pub begun: Instant,
 }
 
 /// What a worker speaks to an app with. Cheap to clone.
@@ -92,7 +92,7 @@ impl Client {
                         head,
                         body,
                         attempts: tries.all() + 1,
-                        head_time: begun.elapsed(),
+                        begun,
                     });
                 }
                 Err(failed) => {
@@ -112,7 +112,7 @@ impl Client {
         reuse: Reuse,
         (timeouts, begun, deadline): (&Timeouts, Instant, Instant),
     ) -> Result<(response::Parts, AnswerBody), Failed> {
-        let mut lease = match self.pool.take_idle(reuse) {
+        let mut lease = match self.pool.take_idle(reuse, begun) {
             Some(lease) => lease,
             // Boxed, as is all that is rare: the future of a passing request is moved about and stays small.
             None => Box::pin(self.connection(timeouts, deadline))

@@ -1,18 +1,18 @@
 //! A worker's connections to one app: which are idle, which is taken, when one is closed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http_body::SizeHint;
 use tokio::sync::oneshot;
 use tokio::task::{spawn_local, yield_now};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::capacity::{Next, Permit};
 use super::connect;
@@ -44,6 +44,8 @@ struct Shared {
     worker: usize,
     /// The oldest first, so that the last is the warmest.
     idle: RefCell<Vec<Connection>>,
+    /// Since when the oldest is idle, as the other workers know it.
+    marked: Cell<Option<Instant>>,
     /// Wakes the task that looks after the idle ones.
     keeper: RefCell<Waker>,
     /// Requests of this worker's that wait for a connection, by ticket.
@@ -75,6 +77,7 @@ impl Pool {
             upstream,
             worker,
             idle: RefCell::default(),
+            marked: Cell::new(None),
             keeper: RefCell::new(Waker::noop().clone()),
             waiting: RefCell::default(),
         }));
@@ -82,15 +85,15 @@ impl Pool {
         pool
     }
 
-    /// An idle connection that will do.
-    pub(super) fn take_idle(&self, reuse: Reuse) -> Option<Lease> {
+    /// An idle connection that will do `now`.
+    pub(super) fn take_idle(&self, reuse: Reuse, now: Instant) -> Option<Lease> {
         if reuse == Reuse::Never {
             return None;
         }
         let mut idle = self.0.idle.borrow_mut();
         let mut found = None;
         while let Some(mut connection) = idle.pop() {
-            let rest = connection.idle_since.elapsed();
+            let rest = now.saturating_duration_since(connection.idle_since);
             if rest >= self.0.upstream.idle_timeout || !connection.http.is_quiet_now() {
                 continue;
             }
@@ -219,7 +222,10 @@ impl Pool {
 
     fn mark(&self, idle: &[Connection]) {
         let oldest = idle.first().map(|connection| connection.idle_since);
-        self.0.upstream.capacity.idle_since(self.0.worker, oldest);
+        if self.0.marked.replace(oldest) != oldest {
+            let oldest = oldest.map(Instant::into_std);
+            self.0.upstream.capacity.idle_since(self.0.worker, oldest);
+        }
     }
 }
 

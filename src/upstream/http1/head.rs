@@ -21,8 +21,8 @@ pub trait Head {
     /// Path and query, or `*` (RFC 9112, 3.2).
     fn target(&self) -> (&str, Option<&str>);
 
-    /// Gives each header field in its order, but for those that frame the body.
-    fn fields(&self, put: &mut dyn FnMut(&HeaderName, &[u8]));
+    /// Gives each header field in its order, but for those that frame the body: its name, and its value in pieces.
+    fn fields(&self, put: &mut dyn FnMut(&HeaderName, &[&[u8]]));
 }
 
 /// Writes a request's head with a body framed like this; what it announces as trailers.
@@ -37,29 +37,31 @@ pub(super) fn write(head: &impl Head, framing: &Framing, out: &mut Vec<u8>) -> O
         out.extend_from_slice(query.as_bytes());
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let mut put = |name: &HeaderName, value: &[u8]| {
+    let mut put = |name: &HeaderName, value: &[&[u8]]| {
         write_field(out, name, value);
         if name == TRAILER {
-            announced = HeaderValue::from_bytes(value).ok();
+            announced = HeaderValue::from_bytes(&value.concat()).ok();
         }
     };
     head.fields(&mut put);
     match framing {
         Framing::None => {}
         Framing::Length(length) => {
-            put(&CONTENT_LENGTH, length.to_string().as_bytes());
+            put(&CONTENT_LENGTH, &[length.to_string().as_bytes()]);
         }
-        Framing::Chunked => put(&TRANSFER_ENCODING, b"chunked"),
+        Framing::Chunked => put(&TRANSFER_ENCODING, &[b"chunked"]),
     }
     out.extend_from_slice(b"\r\n");
     announced
 }
 
-/// Writes a header field's line.
-pub(super) fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+/// Writes a header field's line, its value in pieces.
+pub(super) fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[&[u8]]) {
     out.extend_from_slice(name.as_str().as_bytes());
     out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
+    for piece in value {
+        out.extend_from_slice(piece);
+    }
     out.extend_from_slice(b"\r\n");
 }
 

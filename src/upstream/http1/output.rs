@@ -226,7 +226,7 @@ impl Output {
         for (name, value) in trailers {
             let announced = self.announced.as_ref();
             if announced.is_some_and(|list| head::has(list, name.as_str())) {
-                head::write_field(&mut self.line, name, value.as_bytes());
+                head::write_field(&mut self.line, name, &[value.as_bytes()]);
             }
         }
         self.line.extend_from_slice(b"\r\n");

@@ -1,0 +1,113 @@
+//! Which of the fields that concern a proxy a message has: one pass over its names instead of a search for each.
+
+use http::{HeaderMap, HeaderName};
+
+/// What a field is to a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It belongs to one connection and never goes on (RFC 9110, 7.6.1).
+    HopByHop,
+    /// A request's, set anew for the app.
+    Own,
+    ContentLength,
+    Trailer,
+    /// It goes on as it is.
+    Other,
+}
+
+impl Role {
+    pub(super) fn of(name: &HeaderName) -> Self {
+        match name.as_str() {
+            "connection" | "transfer-encoding" | "te" | "upgrade" | "keep-alive"
+            | "proxy-connection" => Self::HopByHop,
+            "host" | "expect" | "via" | "forwarded" | "x-forwarded-for" | "x-forwarded-proto"
+            | "x-forwarded-host" => Self::Own,
+            "content-length" => Self::ContentLength,
+            "trailer" => Self::Trailer,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Which fields are there.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is the presence of one field"
+)]
+pub(super) struct Glance {
+    /// Any that belongs to one connection.
+    pub(super) hop_by_hop: bool,
+    pub(super) connection: bool,
+    pub(super) transfer_encoding: bool,
+    pub(super) content_length: bool,
+    pub(super) te: bool,
+    pub(super) trailer: bool,
+    pub(super) expect: bool,
+}
+
+impl Glance {
+    pub(super) fn at(headers: &HeaderMap) -> Self {
+        let mut glance = Self::default();
+        for name in headers.keys() {
+            match Role::of(name) {
+                Role::Other => {}
+                Role::ContentLength => glance.content_length = true,
+                Role::Trailer => glance.trailer = true,
+                Role::Own => glance.expect |= name.as_str() == "expect",
+                Role::HopByHop => {
+                    glance.hop_by_hop = true;
+                    match name.as_str() {
+                        "connection" => glance.connection = true,
+                        "transfer-encoding" => glance.transfer_encoding = true,
+                        "te" => glance.te = true,
+                        _ => {}
+                    }
+                }
+            }
+        }
+        glance
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_glance_sees_each_field() {
+        let seen = |name: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static("x"));
+            let Glance {
+                hop_by_hop,
+                connection,
+                transfer_encoding,
+                content_length,
+                te,
+                trailer,
+                expect,
+            } = Glance::at(&headers);
+            [
+                hop_by_hop,
+                connection,
+                transfer_encoding,
+                content_length,
+                te,
+                trailer,
+                expect,
+            ]
+            .map(u8::from)
+        };
+        assert_eq!(seen("accept"), [0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("host"), [0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("keep-alive"), [1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("connection"), [1, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("transfer-encoding"), [1, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(seen("content-length"), [0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(seen("te"), [1, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(seen("trailer"), [0, 0, 0, 0, 0, 1, 0]);
+        assert_eq!(seen("expect"), [0, 0, 0, 0, 0, 0, 1]);
+    }
+}

@@ -101,8 +101,22 @@ impl Watch {
         self.aborted.load(Ordering::Relaxed)
     }
 
-    /// How long the connection may go on before the next look; `None` when its time is up.
-    pub(crate) fn left(&self, timeouts: &config::ServerTimeouts) -> Option<Duration> {
+    /// Whether it has waited for a request for so long, with nothing to be written.
+    pub(crate) fn has_rested(&self, time: Duration) -> bool {
+        let spent = self
+            .now()
+            .saturating_sub(self.since.load(Ordering::Relaxed));
+        self.doing() == Doing::Idle
+            && self.blocked.load(Ordering::Relaxed) == 0
+            && Duration::from_millis(spent) >= time
+    }
+
+    /// How long the connection may go on before the next look, in `look` at most; `None` when its time is up.
+    pub(crate) fn left(
+        &self,
+        timeouts: &config::ServerTimeouts,
+        look: Duration,
+    ) -> Option<Duration> {
         let now = self.now();
         let doing = match self.doing() {
             Doing::Idle => Some((self.since.load(Ordering::Relaxed), *timeouts.idle)),
@@ -113,11 +127,10 @@ impl Watch {
             0 => None,
             since => Some((since - 1, *timeouts.write)),
         };
-        let next_look = (*timeouts.head).min(*timeouts.write).min(*timeouts.idle);
         [doing, blocked]
             .into_iter()
             .flatten()
-            .try_fold(next_look, |left, (since, limit)| {
+            .try_fold(look, |left, (since, limit)| {
                 let spent = Duration::from_millis(now.saturating_sub(since));
                 let rest = limit.checked_sub(spent).filter(|rest| !rest.is_zero())?;
                 Some(left.min(rest))
@@ -147,6 +160,8 @@ mod tests {
     use super::*;
     use crate::config::units::Period;
 
+    const LOOK: Duration = Duration::from_secs(10);
+
     fn timeouts() -> config::ServerTimeouts {
         config::ServerTimeouts {
             head: Period::seconds(10),
@@ -159,9 +174,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_connection_ends_with_the_head_time() {
         let watch = Watch::new();
-        assert_eq!(watch.left(&timeouts()), Some(Duration::from_secs(10)));
+        assert_eq!(watch.left(&timeouts(), LOOK), Some(Duration::from_secs(10)));
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(watch.left(&timeouts()), None);
+        assert_eq!(watch.left(&timeouts(), LOOK), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -170,18 +185,18 @@ mod tests {
         watch.exchange();
         tokio::time::advance(Duration::from_secs(500)).await;
         assert!(
-            watch.left(&timeouts()).is_some(),
+            watch.left(&timeouts(), LOOK).is_some(),
             "an exchange has deadlines of its own"
         );
         watch.idle();
         tokio::time::advance(Duration::from_secs(70)).await;
-        assert_eq!(watch.left(&timeouts()), Some(Duration::from_secs(5)));
+        assert_eq!(watch.left(&timeouts(), LOOK), Some(Duration::from_secs(5)));
         watch.received();
         watch.waits();
         tokio::time::advance(Duration::from_secs(9)).await;
         watch.received();
         watch.waits();
-        assert_eq!(watch.left(&timeouts()), Some(Duration::from_secs(1)));
+        assert_eq!(watch.left(&timeouts(), LOOK), Some(Duration::from_secs(1)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -191,9 +206,9 @@ mod tests {
         watch.blocked();
         tokio::time::advance(Duration::from_secs(29)).await;
         watch.blocked();
-        assert_eq!(watch.left(&timeouts()), Some(Duration::from_secs(1)));
+        assert_eq!(watch.left(&timeouts(), LOOK), Some(Duration::from_secs(1)));
         watch.unblocked();
         tokio::time::advance(Duration::from_secs(29)).await;
-        assert!(watch.left(&timeouts()).is_some());
+        assert!(watch.left(&timeouts(), LOOK).is_some());
     }
 }

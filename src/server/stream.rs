@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -14,11 +15,31 @@ use super::deadline::Watch;
 pub(super) struct Stream {
     tcp: TcpStream,
     watch: Arc<Watch>,
+    /// What was read and given back; it is read first.
+    unread: Bytes,
 }
 
 impl Stream {
     pub(super) fn new(tcp: TcpStream, watch: Arc<Watch>) -> Self {
-        Self { tcp, watch }
+        Self {
+            tcp,
+            watch,
+            unread: Bytes::new(),
+        }
+    }
+
+    /// Gives back what was read and not used.
+    pub(super) fn unread(&mut self, bytes: Bytes) {
+        self.unread = bytes;
+    }
+
+    /// Ready when there is something to read, or an end.
+    pub(super) fn poll_called(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.unread.is_empty() {
+            self.tcp.poll_read_ready(cx).map(|_| ())
+        } else {
+            Poll::Ready(())
+        }
     }
 
     fn wrote<T>(&self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -36,6 +57,12 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let count = self.unread.len().min(buf.remaining());
+            buf.put_slice(&self.unread.split_to(count));
+            self.watch.received();
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.tcp).poll_read(cx, buf);
         if buf.filled().len() > before {

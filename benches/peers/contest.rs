@@ -1,0 +1,182 @@
+//! A scenario of rounds from its beginning to its table: all started and asked, compared only where their answers are equal, measured.
+
+use anyhow::{Context, Result};
+use rusqlite::{Connection, OpenFlags};
+use serde::Serialize;
+
+use crate::contender::{Contender, Ground, Peer, Setup};
+use crate::fetch::fetch;
+use crate::figures::{Figures, Spread, paired};
+use crate::page;
+use crate::rounds::{self, Pace, Round};
+use crate::scenario::{Bound, Scenario};
+use crate::verify::verify;
+
+/// What came of a scenario.
+#[derive(Debug, Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) scenario: &'static str,
+    pub(crate) answers: String,
+    pub(crate) figures: Vec<Figures>,
+    pub(crate) ratios: Vec<Ratio>,
+    pub(crate) kept: Vec<Kept>,
+    pub(crate) rounds: Vec<Round>,
+}
+
+/// Pardon against the better of a bound's references.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Ratio {
+    pub(crate) name: String,
+    pub(crate) contender: String,
+    pub(crate) reference: String,
+    pub(crate) pairs: Spread,
+    pub(crate) most: Option<f64>,
+    /// Microseconds at the 99th percentile, ours and the reference's.
+    pub(crate) p99: (f64, f64),
+}
+
+/// Whether every page that was served is on record.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Kept {
+    pub(crate) contender: String,
+    /// Pages that visitors got whole, warm-up and all.
+    pub(crate) pages: u64,
+    /// Failures that the app sent: some when no visitor waited any more.
+    pub(crate) failures: u64,
+    /// Failures that were ever written to the store, verification's too, or lines of log that were read.
+    pub(crate) records: u64,
+    /// Rows in the store at the end, `max_size` allowing.
+    pub(crate) rows: Option<u64>,
+    /// What the store says it had to give up: pages that did not wait included.
+    pub(crate) losses: Option<u64>,
+}
+
+/// Runs a scenario with some of its peers.
+pub(crate) fn run(
+    ground: &Ground,
+    scenario: &Scenario,
+    peers: &[Peer],
+    pace: Pace,
+) -> Result<Outcome> {
+    let mut contenders = start(ground, scenario, peers)?;
+    let streams = scenario.task.path == "/gib" || scenario.task.path == "/upload";
+    let asked = if streams { "/tiny" } else { scenario.task.path };
+    let shape = verify(ground, &contenders, scenario.setup, asked)?;
+    let rounds = rounds::run(ground, &contenders, scenario.task, pace)?;
+    verify(ground, &contenders, scenario.setup, asked)?;
+    let figures = contenders.iter().map(|contender| {
+        let memory = contender.process.peak_memory()?;
+        Ok(Figures::of(&contender.name, &rounds, memory))
+    });
+    let figures: Vec<Figures> = figures.collect::<Result<_>>()?;
+    let kept = match scenario.setup {
+        Setup::Keep => kept(&mut contenders, &rounds)?,
+        _ => Vec::new(),
+    };
+    Ok(Outcome {
+        scenario: scenario.name,
+        answers: shape.to_string(),
+        ratios: ratios(ground, scenario, peers, (&figures, &rounds)),
+        figures,
+        kept,
+        rounds,
+    })
+}
+
+/// Starts all of them. Pardon comes first: its page is everyone's.
+fn start(ground: &Ground, scenario: &Scenario, peers: &[Peer]) -> Result<Vec<Contender>> {
+    let mut contenders: Vec<Contender> = Vec::new();
+    let (ours, theirs): (Vec<Peer>, Vec<Peer>) = peers.iter().partition(|peer| peer.is_pardon());
+    for entrant in ground.line_up(&ours) {
+        contenders.push(ground.start(&entrant, scenario.setup)?);
+    }
+    if scenario.setup != Setup::Pass {
+        let first = contenders.first().context("no build of Pardon")?;
+        page::lay_out(&ground.folder, &fetch(first.port, scenario.task.path)?)?;
+    }
+    for entrant in ground.line_up(&theirs) {
+        contenders.push(ground.start(&entrant, scenario.setup)?);
+    }
+    Ok(contenders)
+}
+
+fn ratios(
+    ground: &Ground,
+    scenario: &Scenario,
+    peers: &[Peer],
+    (figures, rounds): (&[Figures], &[Round]),
+) -> Vec<Ratio> {
+    let ours = peers.iter().copied().filter(|peer| peer.is_pardon());
+    let ours: Vec<Peer> = ours.collect();
+    let mut ratios = Vec::new();
+    for bound in scenario.bounds {
+        let Some(reference) = reference(bound, figures) else {
+            continue;
+        };
+        for (place, (peer, build, name)) in ground.line_up(&ours).into_iter().enumerate() {
+            let Some(own) = figures.iter().find(|figures| figures.contender == name) else {
+                continue;
+            };
+            let mut label = bound.name.to_owned();
+            if ours.first() != Some(&peer) {
+                label.push_str("-rows-alone");
+            }
+            if let (1.., Some(build)) = (place % ground.builds.len(), build) {
+                label = format!("{label}@{}", build.name);
+            }
+            ratios.push(Ratio {
+                name: label,
+                pairs: paired(rounds, &name, &reference.contender),
+                contender: name,
+                reference: reference.contender.clone(),
+                most: bound.most,
+                p99: (own.p99.median, reference.p99.median),
+            });
+        }
+    }
+    ratios
+}
+
+/// The better one of a bound's references, by its median.
+fn reference<'a>(bound: &Bound, figures: &'a [Figures]) -> Option<&'a Figures> {
+    let named = |figures: &&Figures| {
+        let mut names = bound.reference.iter().map(ToString::to_string);
+        figures.rounds > 0 && names.any(|name| name == figures.contender)
+    };
+    let candidates = figures.iter().filter(named);
+    candidates.min_by(|one, other| one.cpu.median.total_cmp(&other.cpu.median))
+}
+
+/// Counts what was kept; Pardon ends for that, so that all is written.
+fn kept(contenders: &mut [Contender], rounds: &[Round]) -> Result<Vec<Kept>> {
+    let mut kept = Vec::new();
+    for contender in contenders {
+        let own = rounds
+            .iter()
+            .filter(|round| round.contender == contender.name);
+        let sum = |value: fn(&Round) -> u64| own.clone().map(value).sum();
+        let mut found = Kept {
+            contender: contender.name.clone(),
+            pages: sum(|round| round.done.requests),
+            failures: sum(|round| round.asked),
+            records: sum(|round| round.lines),
+            rows: None,
+            losses: None,
+        };
+        if contender.peer.is_pardon() {
+            contender.process.end();
+            let path = contender.folder.join("pardon.db");
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+            let store = Connection::open_with_flags(path, flags)?;
+            let count = |sql: &str| store.query_row(sql, [], |row| row.get::<_, u64>(0));
+            // Retention takes rows of the store, not of its counts by the hour.
+            found.records = count("SELECT coalesce(sum(count), 0) FROM group_hours")?;
+            found.rows = Some(count("SELECT count(*) FROM incidents")?);
+            found.losses = Some(count("SELECT coalesce(sum(count), 0) FROM losses")?);
+        }
+        if found.records > 0 {
+            kept.push(found);
+        }
+    }
+    Ok(kept)
+}

@@ -1,0 +1,199 @@
+//! A running program: started on a core of its own, asked what it has cost, ended with its value.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a program may take until it listens, and to end when it is asked to.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// A program and the processes that it has started; they end with this value.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+}
+
+/// The CPU time of each thread, by process and thread ID.
+type Threads = BTreeMap<(u32, u32), (String, u64)>;
+
+/// The CPU time of some processes at one moment.
+pub(crate) struct Accounts {
+    threads: Threads,
+    /// By the processes' own sums, in clock ticks: they include threads that have ended.
+    ticks: u64,
+}
+
+/// What was spent between two moments, in nanoseconds, by thread name.
+pub(crate) type Spent = BTreeMap<String, u64>;
+
+impl Process {
+    /// Starts a command on some cores, as `taskset` names them.
+    pub(crate) fn start(name: &str, cores: &str, command: &Command) -> Result<Self> {
+        let mut pinned = pinned(cores, command);
+        let child = pinned.spawn().with_context(|| format!("start {name}"))?;
+        let name = name.to_owned();
+        Ok(Self { name, child })
+    }
+
+    /// The program's own process, for its pipes.
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Waits until something accepts connections at the port.
+    pub(crate) fn listens(&mut self, port: u16) -> Result<()> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let begun = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                // Its last words are still being read.
+                thread::sleep(Duration::from_millis(50));
+                bail!("{} ended at once: {status}", self.name);
+            }
+            if begun.elapsed() > PATIENCE {
+                bail!("{} does not listen on port {port}", self.name);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    /// It and all that it has started.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        let mut pids = vec![self.child.id()];
+        let mut place = 0;
+        while let Some(pid) = pids.get(place) {
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+            let children = children.unwrap_or_default();
+            pids.extend(
+                children
+                    .split(' ')
+                    .filter_map(|pid| pid.parse::<u32>().ok()),
+            );
+            place += 1;
+        }
+        pids
+    }
+
+    /// What its threads have spent so far.
+    pub(crate) fn accounts(&self) -> Result<Accounts> {
+        let mut threads = Threads::new();
+        let mut ticks = 0;
+        for pid in self.pids() {
+            for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+                let task = task?;
+                let id = task.file_name().to_string_lossy().parse()?;
+                let name = fs::read_to_string(task.path().join("comm"))?;
+                let spent = fs::read_to_string(task.path().join("schedstat"))?;
+                let nanos = spent.split(' ').next().and_then(|text| text.parse().ok());
+                let name = name.trim().to_owned();
+                threads.insert((pid, id), (name, nanos.context("no schedstat")?));
+            }
+            ticks += self::ticks(pid)?;
+        }
+        Ok(Accounts { threads, ticks })
+    }
+
+    /// The largest resident memory so far, in KiB, summed over its processes.
+    pub(crate) fn peak_memory(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> Result<u64> {
+        let mut sum = 0;
+        for pid in self.pids() {
+            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+            sum += number.context("no memory in its status")?;
+        }
+        Ok(sum)
+    }
+
+    /// Asks it to end, and waits for that; what does not end is killed.
+    pub(crate) fn end(&mut self) {
+        let pids = self.pids();
+        signal(self.child.id(), Signal::TERM);
+        let begun = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if begun.elapsed() > PATIENCE {
+                for pid in &pids {
+                    signal(*pid, Signal::KILL);
+                }
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.end();
+        }
+    }
+}
+
+impl Accounts {
+    /// What was spent since then; an error where that cannot be known, because a thread has ended and taken its account with it.
+    pub(crate) fn since(&self, before: &Self) -> Result<Spent> {
+        let mut spent = Spent::new();
+        for (key, (name, now)) in &self.threads {
+            let earlier = before.threads.get(key).map_or(0, |(_, nanos)| *nanos);
+            *spent.entry(name.clone()).or_default() += now.saturating_sub(earlier);
+        }
+        let known: u64 = spent.values().sum();
+        // The kernel's sum for the process counts the dead, but only in hundredths of a second.
+        let all = (self.ticks - before.ticks) * 10_000_000;
+        if known + known / 50 + 40_000_000 < all {
+            bail!(
+                "threads that have ended spent {} ms",
+                (all - known) / 1_000_000
+            );
+        }
+        Ok(spent)
+    }
+}
+
+/// The same command on some cores, started by `taskset`, which gives way to it.
+pub(crate) fn pinned(cores: &str, command: &Command) -> Command {
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", cores]).arg(command.get_program());
+    pinned.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        pinned.env(name, value.unwrap_or_default());
+    }
+    if let Some(folder) = command.get_current_dir() {
+        pinned.current_dir(folder);
+    }
+    pinned
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    pinned
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // It may have ended by itself.
+    let _ = pid.map(|pid| kill_process(pid, signal));
+}
+
+/// User and system time of a process, its ended threads and waited-for children counted in, in clock ticks.
+fn ticks(pid: u32) -> Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, fields) = stat.rsplit_once(") ").context("no fields")?;
+    let fields: Vec<u64> = fields
+        .split(' ')
+        .skip(11)
+        .take(4)
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    Ok(fields.iter().sum())
+}

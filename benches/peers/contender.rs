@@ -4,7 +4,8 @@ use std::fmt;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
@@ -54,18 +55,33 @@ pub(crate) struct Build {
 pub(crate) struct Ground {
     /// For the time being; removed at the end.
     pub(crate) folder: PathBuf,
-    /// The proxy's core, and that of load and origin, as `taskset` names them.
-    pub(crate) proxy_core: String,
-    pub(crate) load_core: String,
+    /// The core of the proxy under load.
+    pub(crate) proxy_core: usize,
+    /// The core of load and origin.
+    pub(crate) load_core: usize,
     pub(crate) builds: Vec<Build>,
     pub(crate) origin: Ports,
+}
+
+/// Who is to be started.
+pub(crate) struct Entrant {
+    pub(crate) peer: Peer,
+    /// The binary, if it is Pardon's.
+    build: Option<PathBuf>,
+    /// In tables and ratios.
+    pub(crate) name: String,
 }
 
 /// A running proxy.
 pub(crate) struct Contender {
     pub(crate) name: String,
     pub(crate) peer: Peer,
+    /// As it was called.
+    pub(crate) program: PathBuf,
+    /// When it was.
+    pub(crate) launched: Instant,
     pub(crate) process: Process,
+    log: Log,
     pub(crate) port: u16,
     /// Its own folder, with its store if it has one.
     pub(crate) folder: PathBuf,
@@ -75,6 +91,16 @@ impl Peer {
     /// Whether it is Pardon in one configuration or another.
     pub(crate) fn is_pardon(self) -> bool {
         matches!(self, Self::Pardon | Self::TwoWorkers | Self::Bare)
+    }
+}
+
+impl Entrant {
+    fn pardon(peer: Peer, build: &Build) -> Self {
+        Self {
+            peer,
+            build: Some(build.path.clone()),
+            name: peer.to_string().replace("Pardon", &build.name),
+        }
     }
 }
 
@@ -94,43 +120,56 @@ impl fmt::Display for Peer {
 }
 
 impl Ground {
-    /// The contenders' names for these peers: one for each, and one for each build of Pardon.
-    pub(crate) fn line_up(&self, peers: &[Peer]) -> Vec<(Peer, Option<&Build>, String)> {
-        let mut named = Vec::new();
+    /// Who competes for these peers: one for each, but of Pardon one for each build.
+    pub(crate) fn line_up(&self, peers: &[Peer]) -> Vec<Entrant> {
+        let mut entrants = Vec::new();
         for peer in peers {
-            if !peer.is_pardon() {
-                named.push((*peer, None, peer.to_string()));
-                continue;
-            }
-            for build in &self.builds {
-                let plain = build.name == Peer::Pardon.to_string();
-                let name = if plain {
-                    peer.to_string()
-                } else {
-                    peer.to_string().replace("Pardon", &build.name)
-                };
-                named.push((*peer, Some(build), name));
+            if peer.is_pardon() {
+                entrants.extend(
+                    self.builds
+                        .iter()
+                        .map(|build| Entrant::pardon(*peer, build)),
+                );
+            } else {
+                entrants.push(Entrant {
+                    peer: *peer,
+                    build: None,
+                    name: peer.to_string(),
+                });
             }
         }
-        named
+        entrants
     }
 
-    /// Starts one of them, in a folder of its own, and waits until it listens. The pages that it may need are in the ground's folder.
-    pub(crate) fn start(
-        &self,
-        (peer, build, name): &(Peer, Option<&Build>, String),
-        setup: Setup,
-    ) -> Result<Contender> {
-        self.start_on(&self.proxy_core, (*peer, *build, name), setup)
+    /// Starts one of them on the proxy's core, and waits until it listens.
+    pub(crate) fn start(&self, entrant: &Entrant, setup: Setup) -> Result<Contender> {
+        self.start_on(&[self.proxy_core], entrant, setup)
     }
 
-    /// The same on other cores.
+    /// The same on some cores.
     pub(crate) fn start_on(
         &self,
-        cores: &str,
-        (peer, build, name): (Peer, Option<&Build>, &str),
+        cores: &[usize],
+        entrant: &Entrant,
         setup: Setup,
     ) -> Result<Contender> {
+        let mut contender = self.launch(cores, entrant, setup)?;
+        let said = || contender.log.beginning();
+        contender
+            .process
+            .listens(contender.port)
+            .with_context(said)?;
+        Ok(contender)
+    }
+
+    /// Starts one in a folder of its own, and does not wait. The pages that it may need are in the ground's folder.
+    pub(crate) fn launch(
+        &self,
+        cores: &[usize],
+        entrant: &Entrant,
+        setup: Setup,
+    ) -> Result<Contender> {
+        let name = entrant.name.as_str();
         let folder = self.folder.join(name.replace([' ', ','], "-"));
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -142,16 +181,18 @@ impl Ground {
             }
         }
         let port = free_port()?;
-        let mut command = self.command(peer, build, setup, (&folder, port))?;
-        command.stdout(Stdio::null()).current_dir(&folder);
-        let mut process = Process::start(name, cores, &command)?;
+        let mut command = self.command(entrant, setup, (&folder, port))?;
+        command.current_dir(&folder);
+        let launched = Instant::now();
+        let mut process = Process::start(name, cores, &mut command)?;
         let log = Log::read(&mut process);
-        let said = || log.beginning();
-        process.listens(port).with_context(said)?;
         Ok(Contender {
             name: name.to_owned(),
-            peer,
+            peer: entrant.peer,
+            program: command.get_program().into(),
+            launched,
             process,
+            log,
             port,
             folder,
         })
@@ -159,15 +200,15 @@ impl Ground {
 
     fn command(
         &self,
-        peer: Peer,
-        build: Option<&Build>,
+        entrant: &Entrant,
         setup: Setup,
         (folder, port): (&Path, u16),
     ) -> Result<Command> {
+        let peer = entrant.peer;
         let mut command;
         match peer {
             Peer::Pardon | Peer::TwoWorkers | Peer::Bare => {
-                command = Command::new(&build.context("no build of Pardon")?.path);
+                command = Command::new(entrant.build.as_ref().context("no build of Pardon")?);
                 let file = folder.join("pardon.toml");
                 let admin = free_port()?.to_string();
                 let text = pardon_toml(peer, setup).replace("{admin}", &admin);

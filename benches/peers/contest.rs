@@ -1,15 +1,18 @@
 //! A scenario of rounds from its beginning to its table: all started and asked, compared only where their answers are equal, measured.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 
 use crate::contender::{Contender, Ground, Peer, Setup};
 use crate::fetch::fetch;
-use crate::figures::{Figures, Spread, paired};
+use crate::figures::{Figures, Spread, counted, paired};
 use crate::page;
-use crate::rounds::{self, Pace, Round};
+use crate::rounds::{self, Pace, Round, float};
 use crate::scenario::{Bound, Scenario};
+use crate::split::{self, Split};
 use crate::verify::verify;
 
 /// What came of a scenario.
@@ -20,6 +23,10 @@ pub(crate) struct Outcome {
     pub(crate) figures: Vec<Figures>,
     pub(crate) ratios: Vec<Ratio>,
     pub(crate) kept: Vec<Kept>,
+    /// CPU microseconds of a request by thread, of each of Pardon's lines.
+    pub(crate) threads: Vec<(String, Vec<(String, f64)>)>,
+    /// What the parts of a kept failure cost.
+    pub(crate) split: Option<Split>,
     pub(crate) rounds: Vec<Round>,
 }
 
@@ -70,15 +77,24 @@ pub(crate) fn run(
     });
     let figures: Vec<Figures> = figures.collect::<Result<_>>()?;
     let kept = match scenario.setup {
-        Setup::Keep => kept(&mut contenders, &rounds)?,
+        Setup::Keep | Setup::Storm => kept(&mut contenders, &rounds)?,
         _ => Vec::new(),
     };
+    let ours = contenders
+        .iter()
+        .filter(|contender| contender.peer.is_pardon());
+    let threads = ours.map(|one| (one.name.clone(), by_thread(&one.name, &rounds)));
+    let threads = threads.collect();
+    drop(contenders);
+    let split = (scenario.setup == Setup::Keep).then(|| split::measure(ground));
     Ok(Outcome {
         scenario: scenario.name,
         answers: shape.to_string(),
         ratios: ratios(ground, scenario, peers, (&figures, &rounds)),
         figures,
         kept,
+        threads,
+        split: split.transpose()?,
         rounds,
     })
 }
@@ -104,37 +120,60 @@ fn ratios(
     ground: &Ground,
     scenario: &Scenario,
     peers: &[Peer],
-    (figures, rounds): (&[Figures], &[Round]),
+    found: (&[Figures], &[Round]),
 ) -> Vec<Ratio> {
-    let ours = peers.iter().copied().filter(|peer| peer.is_pardon());
-    let ours: Vec<Peer> = ours.collect();
     let mut ratios = Vec::new();
-    for bound in scenario.bounds {
-        let Some(reference) = reference(bound, figures) else {
-            continue;
-        };
-        for (place, (peer, build, name)) in ground.line_up(&ours).into_iter().enumerate() {
-            let Some(own) = figures.iter().find(|figures| figures.contender == name) else {
-                continue;
+    for (line, peer) in peers.iter().filter(|peer| peer.is_pardon()).enumerate() {
+        let entrants = ground.line_up(&[*peer]);
+        let names: Vec<&str> = entrants
+            .iter()
+            .map(|entrant| entrant.name.as_str())
+            .collect();
+        let suffix = if line == 0 { "" } else { "-rows-alone" };
+        for (place, name) in names.iter().enumerate() {
+            let build = match ground.builds.get(place) {
+                Some(build) if place > 0 => format!("@{}", build.name),
+                _ => String::new(),
             };
-            let mut label = bound.name.to_owned();
-            if ours.first() != Some(&peer) {
-                label.push_str("-rows-alone");
+            for bound in scenario.bounds {
+                let label = format!("{}{suffix}{build}", bound.name);
+                let reference = reference(bound, found.0).map(|better| better.contender.as_str());
+                ratios.extend(ratio(label, (name, reference), bound.most, found));
             }
-            if let (1.., Some(build)) = (place % ground.builds.len(), build) {
-                label = format!("{label}@{}", build.name);
+            if place > 0 {
+                // Builds are compared with each other too.
+                let label = format!(
+                    "{}{suffix}{build}-to-{}",
+                    scenario.name, ground.builds[0].name
+                );
+                ratios.extend(ratio(label, (name, names.first().copied()), None, found));
             }
-            ratios.push(Ratio {
-                name: label,
-                pairs: paired(rounds, &name, &reference.contender),
-                contender: name,
-                reference: reference.contender.clone(),
-                most: bound.most,
-                p99: (own.p99.median, reference.p99.median),
-            });
         }
     }
     ratios
+}
+
+/// The ratio of one to another, if both were measured.
+fn ratio(
+    name: String,
+    (ours, theirs): (&str, Option<&str>),
+    most: Option<f64>,
+    (figures, rounds): (&[Figures], &[Round]),
+) -> Option<Ratio> {
+    let theirs = theirs?;
+    let p99 = |contender: &str| {
+        let mut named = figures.iter();
+        let found = named.find(|figures| figures.contender == contender)?;
+        Some(found.p99.median)
+    };
+    Some(Ratio {
+        name,
+        pairs: paired(rounds, ours, theirs),
+        p99: (p99(ours)?, p99(theirs)?),
+        contender: ours.to_owned(),
+        reference: theirs.to_owned(),
+        most,
+    })
 }
 
 /// The better one of a bound's references, by its median.
@@ -179,4 +218,20 @@ fn kept(contenders: &mut [Contender], rounds: &[Round]) -> Result<Vec<Kept>> {
         }
     }
     Ok(kept)
+}
+
+/// CPU microseconds of a request by thread: the median over the rounds, the largest first.
+fn by_thread(contender: &str, rounds: &[Round]) -> Vec<(String, f64)> {
+    let own: Vec<&Round> = counted(rounds, contender).collect();
+    let names: BTreeSet<&String> = own.iter().flat_map(|round| round.spent.keys()).collect();
+    let cost = |name: &String| {
+        let each = own.iter().map(|round| {
+            let nanos = round.spent.get(name).copied().unwrap_or_default();
+            float(nanos) / 1e3 / float(round.done.requests.max(1))
+        });
+        (name.clone(), Spread::of(each).median)
+    };
+    let mut threads: Vec<(String, f64)> = names.into_iter().map(cost).collect();
+    threads.sort_by(|one, other| other.1.total_cmp(&one.1));
+    threads
 }

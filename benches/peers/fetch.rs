@@ -41,23 +41,33 @@ pub(crate) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     found.map(|(_, value)| value.trim())
 }
 
-/// Asks the server at a port for a path, and reads the whole answer.
+/// Asks the server at a port for a path on a connection of its own, and reads the whole answer.
 pub(crate) fn fetch(port: u16, path: &str) -> Result<Answer> {
-    let mut stream = connect(port)?;
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes())?;
+    ask(&mut connect(port)?, path).with_context(|| format!("port {port}, {path}"))
+}
+
+/// Asks for a path on a connection, which stays open.
+pub(crate) fn ask(stream: &mut TcpStream, path: &str) -> Result<Answer> {
+    stream.write_all(request(path).as_bytes())?;
+    answer(stream)
+}
+
+/// A request as all visitors send it.
+fn request(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\n\r\n")
+}
+
+/// Reads an answer.
+fn answer(stream: &mut TcpStream) -> Result<Answer> {
     let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
-    // A relay hands on an app's connection that stays open.
+    let mut piece = [0; 8192];
     while !is_whole(&bytes) {
         match stream.read(&mut piece)? {
             0 => break,
             read => bytes.extend_from_slice(piece.get(..read).unwrap_or_default()),
         }
     }
-    parse(&bytes).with_context(|| format!("the answer of port {port} to {path}"))
+    parse(&bytes)
 }
 
 /// A connection whose reads and writes end some time.
@@ -77,13 +87,15 @@ pub(crate) fn seen(port: u16) -> Result<Seen> {
     Ok(serde_json::from_slice(&text)?)
 }
 
-/// Whether an answer has all of the length that it announced.
+/// Whether an answer has all of the length that it announced, or its last chunk.
 fn is_whole(bytes: &[u8]) -> bool {
     let whole = || {
         let end = memmem::find(bytes, b"\r\n\r\n")? + 4;
         let head = std::str::from_utf8(bytes.get(..end)?).ok()?;
-        let length: usize = field(head, "content-length")?.parse().ok()?;
-        Some(bytes.len() >= end + length)
+        let Some(length) = field(head, "content-length") else {
+            return Some(bytes.ends_with(b"\r\n0\r\n\r\n"));
+        };
+        Some(bytes.len() >= end + length.parse::<usize>().ok()?)
     };
     whole().unwrap_or(false)
 }

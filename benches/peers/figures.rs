@@ -78,7 +78,8 @@ pub(crate) fn paired(rounds: &[Round], ours: &str, theirs: &str) -> Spread {
     Spread::of(counted(rounds, ours).filter_map(pair))
 }
 
-fn counted<'a>(rounds: &'a [Round], contender: &str) -> impl Iterator<Item = &'a Round> {
+/// A contender's rounds that count.
+pub(crate) fn counted<'a>(rounds: &'a [Round], contender: &str) -> impl Iterator<Item = &'a Round> {
     let own = rounds
         .iter()
         .filter(move |round| round.contender == contender);

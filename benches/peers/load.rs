@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::fetch::{self, HOST};
 use crate::origin::GIB;
-use crate::process::pinned;
 
 /// wrk's script; it prints what was measured.
 pub(crate) const SCRIPT: &str = include_str!("load.lua");
@@ -78,13 +77,7 @@ impl Done {
 
 impl Load {
     /// Puts it on the proxy at a port. Requests take so many seconds; a stream takes what it takes.
-    pub(crate) fn run(
-        self,
-        port: u16,
-        path: &str,
-        seconds: u32,
-        (folder, core): (&Path, &str),
-    ) -> Result<Done> {
+    pub(crate) fn run(self, port: u16, path: &str, seconds: u32, folder: &Path) -> Result<Done> {
         match self {
             Self::Requests { connections, close } => {
                 let mut wrk = Command::new("wrk");
@@ -98,7 +91,7 @@ impl Load {
                 }
                 wrk.arg(format!("http://127.0.0.1:{port}{path}"))
                     .current_dir(folder);
-                let printed = pinned(core, &wrk).stderr(Stdio::inherit()).output()?;
+                let printed = wrk.stderr(Stdio::inherit()).output()?;
                 let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
                 let line = printed.lines().rfind(|line| line.starts_with('{'));
                 let line = line.with_context(|| format!("wrk printed no figures: {printed}"))?;

@@ -10,20 +10,28 @@
     reason = "a program that measures prints, and ends where it cannot"
 )]
 
+mod arguments;
 mod contender;
 mod contest;
+mod extra;
 mod failure;
 mod fetch;
 mod figures;
+mod idle;
 mod load;
 mod log;
 mod origin;
 mod page;
+mod plan;
 mod process;
+mod programs;
 mod report;
 mod rounds;
 mod scenario;
+mod split;
+mod start;
 mod verify;
+mod workers;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -33,62 +41,25 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use rustix::thread::{CpuSet, sched_setaffinity};
+use serde::Serialize;
 
-use contender::{Build, Ground, Peer};
+use arguments::Arguments;
+use contender::Ground;
 use contest::Outcome;
+use extra::{EXTRAS, Measured};
+use plan::Plan;
 use process::Process;
-use rounds::{INTERRUPTED, Pace};
-use scenario::{QUICK, QUICK_PEERS, SCENARIOS, Scenario};
-
-/// Compares Pardon with its peers. Needs nginx, haproxy, caddy and wrk on the machine, and two cores.
-#[derive(Parser)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line"
-)]
-struct Arguments {
-    /// pass-1k and replace-keep without Caddy, in under a minute.
-    #[arg(long)]
-    quick: bool,
-    /// Only this scenario, or all whose names begin so; may be given several times.
-    #[arg(long, value_name = "NAME")]
-    scenario: Vec<String>,
-    /// Says what there is to measure.
-    #[arg(long)]
-    list: bool,
-    /// Rounds of each contender; 7, or 5 with --quick.
-    #[arg(long)]
-    rounds: Option<usize>,
-    /// Seconds of a round; 3, or 1 with --quick.
-    #[arg(long)]
-    seconds: Option<u32>,
-    /// Another binary than the one just built; several, as NAME=PATH, are measured side by side.
-    #[arg(long, value_name = "[NAME=]PATH")]
-    pardon: Vec<String>,
-    /// All figures of all rounds, as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// The core of the proxy under load.
-    #[arg(long, default_value_t = 1)]
-    proxy_core: usize,
-    /// The core of load and origin.
-    #[arg(long, default_value_t = 0)]
-    load_core: usize,
-    /// Is the origin.
-    #[arg(long, hide = true)]
-    origin: bool,
-    /// Cargo says this to each.
-    #[arg(long, hide = true)]
-    bench: bool,
-}
+use rounds::INTERRUPTED;
+use scenario::SCENARIOS;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = if arguments.origin {
         origin::run()
+    } else if let Some(folder) = &arguments.split {
+        split::run(folder)
     } else if arguments.list {
         list();
         Ok(())
@@ -98,173 +69,85 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            if INTERRUPTED.load(Ordering::Relaxed) {
+                eprintln!("interrupted");
+            } else {
+                eprintln!("error: {error:#}");
+            }
             ExitCode::FAILURE
         }
     }
 }
 
 fn list() {
-    for scenario in SCENARIOS {
-        println!("{:<16} {}", scenario.name, scenario.about);
+    let scenarios = SCENARIOS
+        .iter()
+        .map(|scenario| (scenario.name, scenario.about));
+    let extras = EXTRAS.iter().map(|extra| (extra.name, extra.about));
+    for (name, about) in scenarios.chain(extras) {
+        println!("{name:<16} {about}");
     }
 }
 
 fn compare(arguments: &Arguments) -> Result<()> {
-    let wanted = wanted(arguments)?;
-    check_programs(arguments, &wanted)?;
+    let plan = Plan::new(arguments)?;
+    programs::check(&plan)?;
     watch_signals();
-    let mut load_core = CpuSet::new();
-    load_core.set(arguments.load_core);
-    sched_setaffinity(None, &load_core).context("a core for the load")?;
+    process::run_on(&[arguments.load_core])?;
     let folder = std::env::temp_dir().join(format!("pardon-compare-{}", std::process::id()));
     let _scratch = Scratch::new(&folder)?;
-    let (_origin, ports) = start_origin(&arguments.load_core.to_string())?;
+    let (_origin, ports) = start_origin(arguments.load_core)?;
     let ground = Ground {
-        proxy_core: arguments.proxy_core.to_string(),
-        load_core: arguments.load_core.to_string(),
-        builds: builds(&arguments.pardon),
+        proxy_core: arguments.proxy_core,
+        load_core: arguments.load_core,
+        builds: arguments.builds(),
         origin: ports,
         folder,
     };
-    let outcomes = measure(arguments, &ground, &wanted)?;
-    if let Some(file) = &arguments.json {
-        fs::write(
-            from_users_folder(file),
-            serde_json::to_vec_pretty(&outcomes)?,
-        )?;
+    let findings = measure(&ground, &plan)?;
+    if let Some(file) = arguments.json() {
+        fs::write(file, serde_json::to_vec_pretty(&findings)?)?;
     }
-    report::ratios(outcomes.iter().flat_map(|outcome| &outcome.ratios));
+    report::ratios(&findings.scenarios, &findings.extras);
     Ok(())
 }
 
-/// Runs the scenarios one by one, and prints what came of each.
-fn measure(
-    arguments: &Arguments,
-    ground: &Ground,
-    wanted: &[&'static Scenario],
-) -> Result<Vec<Outcome>> {
-    let seconds: f64 = wanted
-        .iter()
-        .map(|scenario| estimate(arguments, ground, scenario))
-        .sum();
-    println!("This takes about {:.0} minutes.", (seconds / 60.0).ceil());
-    let mut outcomes = Vec::new();
-    for scenario in wanted {
-        let peers = peers(arguments, scenario);
-        let outcome = contest::run(ground, scenario, &peers, pace(arguments))
-            .with_context(|| scenario.name)?;
+/// All that was found, for keeping.
+#[derive(Default, Serialize)]
+struct Findings {
+    about: Vec<String>,
+    scenarios: Vec<Outcome>,
+    extras: Vec<Measured>,
+}
+
+/// Measures one by one, and prints what came of each.
+fn measure(ground: &Ground, plan: &Plan) -> Result<Findings> {
+    let mut findings = Findings {
+        about: programs::about(plan),
+        ..Findings::default()
+    };
+    println!("{}", findings.about.join("; "));
+    let minutes = plan.minutes(ground.builds.len());
+    println!("This takes about {:.0} min.", minutes.ceil());
+    for (scenario, peers) in &plan.scenarios {
+        let outcome = contest::run(ground, scenario, peers, plan.pace);
+        let outcome = outcome.with_context(|| scenario.name)?;
         report::print(scenario, &outcome);
-        outcomes.push(outcome);
+        findings.scenarios.push(outcome);
     }
-    Ok(outcomes)
-}
-
-fn wanted(arguments: &Arguments) -> Result<Vec<&'static Scenario>> {
-    let is_wanted = |scenario: &&Scenario| {
-        let mut named = arguments.scenario.iter();
-        match (arguments.scenario.is_empty(), arguments.quick) {
-            (false, _) => named.any(|name| scenario.name.starts_with(name.as_str())),
-            (true, true) => QUICK.contains(&scenario.name),
-            (true, false) => true,
-        }
-    };
-    let wanted: Vec<&Scenario> = SCENARIOS.iter().filter(is_wanted).collect();
-    if wanted.is_empty() {
-        bail!("no scenario has such a name; --list says which there are");
+    for extra in &plan.extras {
+        ensure!(!INTERRUPTED.load(Ordering::Relaxed), "interrupted");
+        let measured = (extra.run)(ground, plan.pace).with_context(|| extra.name)?;
+        report::extra(extra, &measured);
+        findings.extras.push(measured);
     }
-    Ok(wanted)
+    Ok(findings)
 }
 
-/// Who takes part in a scenario.
-fn peers(arguments: &Arguments, scenario: &Scenario) -> Vec<Peer> {
-    let takes_part = |peer: &&Peer| !arguments.quick || QUICK_PEERS.contains(peer);
-    scenario.peers.iter().filter(takes_part).copied().collect()
-}
-
-fn pace(arguments: &Arguments) -> Pace {
-    Pace {
-        rounds: arguments
-            .rounds
-            .unwrap_or(if arguments.quick { 5 } else { 7 }),
-        seconds: arguments
-            .seconds
-            .unwrap_or(if arguments.quick { 1 } else { 3 }),
-        warm_up: 1,
-    }
-}
-
-/// About how many seconds a scenario takes.
-fn estimate(arguments: &Arguments, ground: &Ground, scenario: &Scenario) -> f64 {
-    let pace = pace(arguments);
-    let contenders = ground.line_up(&peers(arguments, scenario)).len();
-    let rounds = u32::try_from(pace.rounds * contenders).unwrap_or(u32::MAX);
-    let warm_up = u32::try_from(contenders).unwrap_or(u32::MAX) * pace.warm_up;
-    f64::from(rounds) * (f64::from(pace.seconds) + 0.05) + f64::from(warm_up) + 0.5
-}
-
-/// Says what has to be installed, and which scenarios go without it.
-fn check_programs(arguments: &Arguments, wanted: &[&Scenario]) -> Result<()> {
-    let needed = |peer: &Peer| {
-        wanted
-            .iter()
-            .any(|one| peers(arguments, one).contains(peer))
-    };
-    let mut missing = Vec::new();
-    for (program, package, is_needed) in [
-        ("wrk", "wrk", true),
-        ("taskset", "util-linux", true),
-        ("nginx", "nginx-light", needed(&Peer::Nginx)),
-        ("haproxy", "haproxy", needed(&Peer::Haproxy)),
-        ("caddy", "caddy", needed(&Peer::Caddy)),
-    ] {
-        if is_needed && !is_there(program) {
-            missing.push((program, package));
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let (programs, packages): (Vec<&str>, Vec<&str>) = missing.into_iter().unzip();
-    bail!(
-        "not on this machine: {}. Install them first:\n    apt-get install {}",
-        programs.join(", "),
-        packages.join(" ")
-    )
-}
-
-/// Whether the path leads to a program. Debian has those of an administrator where other users do not look.
-fn is_there(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-/// A path as the user meant it: cargo runs a bench in the project's folder.
-fn from_users_folder(path: &Path) -> PathBuf {
-    let folder = std::env::var_os("COMPARE_FROM").unwrap_or_default();
-    let path = Path::new(&folder).join(path);
-    std::path::absolute(&path).unwrap_or(path)
-}
-
-/// The builds of Pardon to be measured; without any the one that this program was built with.
-fn builds(named: &[String]) -> Vec<Build> {
-    let build = |text: &String| {
-        let (name, path) = text.split_once('=').unwrap_or(("Pardon", text));
-        Build {
-            name: name.to_owned(),
-            path: from_users_folder(Path::new(path)),
-        }
-    };
-    if named.is_empty() {
-        return vec![build(&env!("CARGO_BIN_EXE_pardon").to_owned())];
-    }
-    named.iter().map(build).collect()
-}
-
-fn start_origin(core: &str) -> Result<(Process, origin::Ports)> {
+fn start_origin(core: usize) -> Result<(Process, origin::Ports)> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("--origin");
-    let mut process = Process::start("the origin", core, &command)?;
+    let mut process = Process::start("the origin", &[core], &mut command)?;
     let stdout = process.child().stdout.take().context("its stdout")?;
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line)?;

@@ -1,4 +1,6 @@
 //! A running program: started on a core of its own, asked what it has cost, ended with its value.
+//!
+//! The program itself runs on the load's core, and so do its threads and all that it starts, but for the proxies.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// How long a program may take until it listens, and to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -33,12 +36,19 @@ pub(crate) struct Accounts {
 pub(crate) type Spent = BTreeMap<String, u64>;
 
 impl Process {
-    /// Starts a command on some cores, as `taskset` names them.
-    pub(crate) fn start(name: &str, cores: &str, command: &Command) -> Result<Self> {
-        let mut pinned = pinned(cores, command);
-        let child = pinned.spawn().with_context(|| format!("start {name}"))?;
-        let name = name.to_owned();
-        Ok(Self { name, child })
+    /// Starts a command on some cores, its output in pipes.
+    pub(crate) fn start(name: &str, cores: &[usize], command: &mut Command) -> Result<Self> {
+        command.stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A child runs where the thread that starts it does.
+        let ours = sched_getaffinity(None)?;
+        run_on(cores)?;
+        let child = command.spawn();
+        sched_setaffinity(None, &ours)?;
+        Ok(Self {
+            name: name.to_owned(),
+            child: child.with_context(|| format!("start {name}"))?,
+        })
     }
 
     /// The program's own process, for its pipes.
@@ -100,6 +110,11 @@ impl Process {
         Ok(Accounts { threads, ticks })
     }
 
+    /// The resident memory, in KiB, summed over its processes.
+    pub(crate) fn resident_memory(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
     /// The largest resident memory so far, in KiB, summed over its processes.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
         self.memory("VmHWM:")
@@ -141,12 +156,22 @@ impl Drop for Process {
 }
 
 impl Accounts {
+    /// What each thread that is there now has spent since then, with its name.
+    pub(crate) fn by_thread<'a>(
+        &'a self,
+        before: &'a Self,
+    ) -> impl Iterator<Item = (&'a str, u64)> {
+        self.threads.iter().map(|(key, (name, now))| {
+            let earlier = before.threads.get(key).map_or(0, |(_, nanos)| *nanos);
+            (name.as_str(), now.saturating_sub(earlier))
+        })
+    }
+
     /// What was spent since then; an error where that cannot be known, because a thread has ended and taken its account with it.
     pub(crate) fn since(&self, before: &Self) -> Result<Spent> {
         let mut spent = Spent::new();
-        for (key, (name, now)) in &self.threads {
-            let earlier = before.threads.get(key).map_or(0, |(_, nanos)| *nanos);
-            *spent.entry(name.clone()).or_default() += now.saturating_sub(earlier);
+        for (name, nanos) in self.by_thread(before) {
+            *spent.entry(name.to_owned()).or_default() += nanos;
         }
         let known: u64 = spent.values().sum();
         // The kernel's sum for the process counts the dead, but only in hundredths of a second.
@@ -161,22 +186,13 @@ impl Accounts {
     }
 }
 
-/// The same command on some cores, started by `taskset`, which gives way to it.
-pub(crate) fn pinned(cores: &str, command: &Command) -> Command {
-    let mut pinned = Command::new("taskset");
-    pinned.args(["-c", cores]).arg(command.get_program());
-    pinned.args(command.get_args());
-    for (name, value) in command.get_envs() {
-        pinned.env(name, value.unwrap_or_default());
+/// Has this thread, and what it starts from now on, run on some cores.
+pub(crate) fn run_on(cores: &[usize]) -> Result<()> {
+    let mut set = CpuSet::new();
+    for core in cores {
+        set.set(*core);
     }
-    if let Some(folder) = command.get_current_dir() {
-        pinned.current_dir(folder);
-    }
-    pinned
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    pinned
+    sched_setaffinity(None, &set).with_context(|| format!("no cores {cores:?} to run on"))
 }
 
 fn signal(pid: u32, signal: Signal) {

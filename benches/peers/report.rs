@@ -1,27 +1,27 @@
 //! What is printed: a table for each scenario, and the ratios once more at the end.
 
 use crate::contest::{Kept, Outcome, Ratio};
-use crate::figures::Figures;
+use crate::extra::{Extra, Measured};
+use crate::figures::{Figures, Spread};
+use crate::load::Load;
 use crate::scenario::Scenario;
+use crate::split::Split;
 
 /// Prints a scenario's table.
 pub(crate) fn print(scenario: &Scenario, outcome: &Outcome) {
     println!("\n{}: {}", scenario.name, scenario.about);
     println!("  each answered with {}", outcome.answers);
-    println!(
-        "  {:<18} {:>26} {:>9} {:>7} {:>7} {:>7} {:>10} {:>9}",
-        "",
-        "CPU us/request (min..max)",
-        "req/s",
-        "p50 us",
-        "p99",
-        "p99.9",
-        "conns/1000",
-        "peak MiB"
-    );
-    outcome.figures.iter().for_each(line);
+    if matches!(scenario.task.load, Load::Requests { .. }) {
+        requests(&outcome.figures);
+        outcome.threads.iter().for_each(threads);
+    } else {
+        streams(&outcome.figures);
+    }
     outcome.ratios.iter().for_each(ratio);
     outcome.kept.iter().for_each(kept);
+    if let Some(split) = &outcome.split {
+        parts(split);
+    }
     for round in &outcome.rounds {
         if let Some(wrong) = &round.wrong {
             let (name, number) = (&round.contender, round.number);
@@ -30,25 +30,57 @@ pub(crate) fn print(scenario: &Scenario, outcome: &Outcome) {
     }
 }
 
-fn line(figures: &Figures) {
-    let cpu = figures.cpu;
-    let range = format!("({:.1}..{:.1})", cpu.least, cpu.most);
+fn requests(figures: &[Figures]) {
     println!(
-        "  {:<18} {:>9.1} {range:>16} {:>9.0} {:>7.0} {:>7.0} {:>7.0} {:>10.2} {:>9.1}",
-        figures.contender,
-        cpu.median,
-        figures.rate.median,
-        figures.p50.median,
-        figures.p99.median,
-        figures.p999.median,
-        figures.connections,
-        mebibytes(figures.memory),
+        "  {:<18} {:>26} {:>9} {:>7} {:>7} {:>7} {:>10} {:>9}",
+        "",
+        "CPU us/request (min..max)",
+        "req/s",
+        "p50 us",
+        "p99 us",
+        "p99.9",
+        "conns/1000",
+        "peak MiB"
     );
+    for one in figures {
+        println!(
+            "  {:<18} {:>26} {:>9.0} {:>7.0} {:>7.0} {:>7.0} {:>10.2} {:>9.1}",
+            one.contender,
+            ranged(one.cpu, 1.0),
+            one.rate.median,
+            one.p50.median,
+            one.p99.median,
+            one.p999.median,
+            one.connections,
+            mebibytes(one.memory),
+        );
+    }
+}
+
+fn streams(figures: &[Figures]) {
+    println!(
+        "  {:<18} {:>26} {:>9} {:>9}",
+        "", "CPU ms/GiB (min..max)", "GiB/s", "peak MiB"
+    );
+    for one in figures {
+        println!(
+            "  {:<18} {:>26} {:>9.2} {:>9.1}",
+            one.contender,
+            ranged(one.cpu, 1e-3),
+            one.rate.median,
+            mebibytes(one.memory),
+        );
+    }
+}
+
+/// The middle of a spread, and its ends.
+fn ranged(spread: Spread, unit: f64) -> String {
+    let range = format!("({:.1}..{:.1})", spread.least * unit, spread.most * unit);
+    format!("{:.1} {range:>16}", spread.median * unit)
 }
 
 fn ratio(ratio: &Ratio) {
     let spread = ratio.pairs;
-    let verdict = |held| if held { "held" } else { "missed" };
     let (ours, theirs) = ratio.p99;
     print!(
         "  {} to {}: {:.2} ({:.2}..{:.2})",
@@ -74,20 +106,82 @@ fn kept(kept: &Kept) {
         ..
     } = kept;
     let missing = pages.saturating_sub(*records);
-    print!(
-        "  {contender}: {failures} failures of the app, {pages} pages received, {records} on record, {missing} lost"
-    );
+    print!("  {contender}: {pages} pages received, {records} on record, {missing} lost");
+    if *failures > 0 {
+        print!("; {failures} failures of the app");
+    }
     if let (Some(rows), Some(losses)) = (kept.rows, kept.losses) {
         print!("; {rows} rows in the store now, {losses} given up or late");
     }
     println!();
 }
 
-/// The ratios, one a line: what a program reads.
-pub(crate) fn ratios<'a>(ratios: impl Iterator<Item = &'a Ratio>) {
+fn threads((contender, threads): &(String, Vec<(String, f64)>)) {
+    let named = threads.iter().filter(|(_, cost)| *cost >= 0.05);
+    if named.clone().count() < 2 {
+        return;
+    }
+    let named: Vec<String> = named
+        .map(|(name, cost)| format!("{name} {cost:.1}"))
+        .collect();
+    println!("  {contender}, us/request by thread: {}", named.join(", "));
+}
+
+fn parts(split: &Split) {
+    println!(
+        "  the parts by themselves, us: page {:.1}, redaction {:.1}, summary and fingerprint {:.1}, row {:.1} (and {:.1} for its checkpoint), \
+         log line {:.1} (and {:.1} to write it)",
+        split.page,
+        split.redaction,
+        split.summary,
+        split.row,
+        split.checkpoint,
+        split.line,
+        split.line_writer,
+    );
+}
+
+/// Prints what was measured otherwise.
+pub(crate) fn extra(extra: &Extra, measured: &Measured) {
+    println!("\n{}: {}", extra.name, extra.about);
+    print!("  {:<18}", "");
+    for column in &measured.columns {
+        print!(" {column:>24}");
+    }
     println!();
-    for ratio in ratios {
+    for (contender, values) in &measured.rows {
+        print!("  {contender:<18}");
+        for value in values {
+            let Spread {
+                median,
+                least,
+                most,
+            } = value;
+            print!(" {:>24}", format!("{median:.2} ({least:.2}..{most:.2})"));
+        }
+        println!();
+    }
+    for limit in &measured.limits {
+        let held = verdict(limit.value <= limit.most);
+        println!(
+            "  {}: {:.2}, bound {:.2}: {held}",
+            limit.name, limit.value, limit.most
+        );
+    }
+}
+
+fn verdict(held: bool) -> &'static str {
+    if held { "held" } else { "missed" }
+}
+
+/// The ratios, one a line: what a program reads.
+pub(crate) fn ratios(outcomes: &[Outcome], measured: &[Measured]) {
+    println!();
+    for ratio in outcomes.iter().flat_map(|outcome| &outcome.ratios) {
         println!("{} ratio {:.2}", ratio.name, ratio.pairs.median);
+    }
+    for limit in measured.iter().flat_map(|measured| &measured.limits) {
+        println!("{} ratio {:.2}", limit.name, limit.ratio());
     }
 }
 

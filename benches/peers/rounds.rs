@@ -94,8 +94,8 @@ fn round(
 ) -> Result<Round> {
     let seen = fetch::seen(ground.origin.seen)?;
     let before = contender.process.accounts()?;
-    let place = (ground.folder.as_path(), ground.load_core.as_str());
-    let done = task.load.run(contender.port, task.path, seconds, place)?;
+    let load = task.load;
+    let done = load.run(contender.port, task.path, seconds, &ground.folder)?;
     // Requests that were under way when the load ended belong to it.
     thread::sleep(REST);
     let spent = contender.process.accounts()?.since(&before);

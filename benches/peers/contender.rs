@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -182,6 +182,7 @@ impl Ground {
         }
         let port = free_port()?;
         let mut command = self.command(entrant, setup, (&folder, port))?;
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         command.current_dir(&folder);
         let launched = Instant::now();
         let mut process = Process::start(name, cores, &mut command)?;

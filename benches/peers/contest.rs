@@ -1,6 +1,7 @@
 //! A scenario of rounds from its beginning to its table: all started and asked, compared only where their answers are equal, measured.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use rusqlite::{Connection, OpenFlags};
@@ -58,6 +59,14 @@ pub(crate) struct Kept {
     pub(crate) losses: Option<u64>,
 }
 
+impl Outcome {
+    /// Those of whom no round counts.
+    pub(crate) fn without_rounds(&self) -> impl Iterator<Item = &str> {
+        let none = self.figures.iter().filter(|figures| figures.rounds == 0);
+        none.map(|figures| figures.contender.as_str())
+    }
+}
+
 /// Runs a scenario with some of its peers.
 pub(crate) fn run(
     ground: &Ground,
@@ -66,25 +75,13 @@ pub(crate) fn run(
     pace: Pace,
 ) -> Result<Outcome> {
     let mut contenders = start(ground, scenario, peers)?;
-    let streams = scenario.task.path == "/gib" || scenario.task.path == "/upload";
-    let asked = if streams { "/tiny" } else { scenario.task.path };
+    let asked = scenario.task.asked();
     let shape = verify(ground, &contenders, scenario.setup, asked)?;
     let rounds = rounds::run(ground, &contenders, scenario.task, pace)?;
     verify(ground, &contenders, scenario.setup, asked)?;
-    let figures = contenders.iter().map(|contender| {
-        let memory = contender.process.peak_memory()?;
-        Ok(Figures::of(&contender.name, &rounds, memory))
-    });
-    let figures: Vec<Figures> = figures.collect::<Result<_>>()?;
-    let kept = match scenario.setup {
-        Setup::Keep | Setup::Storm => kept(&mut contenders, &rounds)?,
-        _ => Vec::new(),
-    };
-    let ours = contenders
-        .iter()
-        .filter(|contender| contender.peer.is_pardon());
-    let threads = ours.map(|one| (one.name.clone(), by_thread(&one.name, &rounds)));
-    let threads = threads.collect();
+    let figures = figures(&contenders, &rounds)?;
+    let threads = threads(&contenders, &rounds);
+    let kept = kept(&mut contenders, &rounds, scenario.setup)?;
     drop(contenders);
     let split = (scenario.setup == Setup::Keep).then(|| split::measure(ground));
     Ok(Outcome {
@@ -114,6 +111,21 @@ fn start(ground: &Ground, scenario: &Scenario, peers: &[Peer]) -> Result<Vec<Con
         contenders.push(ground.start(&entrant, scenario.setup)?);
     }
     Ok(contenders)
+}
+
+fn figures(contenders: &[Contender], rounds: &[Round]) -> Result<Vec<Figures>> {
+    let each = contenders.iter().map(|contender| {
+        let memory = contender.process.peak_memory()?;
+        Ok(Figures::of(&contender.name, rounds, memory))
+    });
+    each.collect()
+}
+
+/// What a request cost each of Pardon's lines, by thread.
+fn threads(contenders: &[Contender], rounds: &[Round]) -> Vec<(String, Vec<(String, f64)>)> {
+    let ours = contenders.iter().filter(|one| one.peer.is_pardon());
+    let each = ours.map(|one| (one.name.clone(), by_thread(&one.name, rounds)));
+    each.collect()
 }
 
 fn ratios(
@@ -153,7 +165,7 @@ fn ratios(
     ratios
 }
 
-/// The ratio of one to another, if both were measured.
+/// The ratio of one to another, if both were measured in the same rounds.
 fn ratio(
     name: String,
     (ours, theirs): (&str, Option<&str>),
@@ -168,7 +180,7 @@ fn ratio(
     };
     Some(Ratio {
         name,
-        pairs: paired(rounds, ours, theirs),
+        pairs: paired(rounds, ours, theirs)?,
         p99: (p99(ours)?, p99(theirs)?),
         contender: ours.to_owned(),
         reference: theirs.to_owned(),
@@ -186,38 +198,50 @@ fn reference<'a>(bound: &Bound, figures: &'a [Figures]) -> Option<&'a Figures> {
     candidates.min_by(|one, other| one.cpu.median.total_cmp(&other.cpu.median))
 }
 
-/// Counts what was kept; Pardon ends for that, so that all is written.
-fn kept(contenders: &mut [Contender], rounds: &[Round]) -> Result<Vec<Kept>> {
+/// Counts what was kept, where something is; Pardon ends for that, so that all is written.
+fn kept(contenders: &mut [Contender], rounds: &[Round], setup: Setup) -> Result<Vec<Kept>> {
     let mut kept = Vec::new();
+    if !matches!(setup, Setup::Keep | Setup::Storm) {
+        return Ok(kept);
+    }
     for contender in contenders {
-        let own = rounds
-            .iter()
-            .filter(|round| round.contender == contender.name);
-        let sum = |value: fn(&Round) -> u64| own.clone().map(value).sum();
-        let mut found = Kept {
-            contender: contender.name.clone(),
-            pages: sum(|round| round.done.requests),
-            failures: sum(|round| round.asked),
-            records: sum(|round| round.lines),
-            rows: None,
-            losses: None,
-        };
+        let mut found = Kept::by_rounds(&contender.name, rounds);
         if contender.peer.is_pardon() {
             contender.process.end();
-            let path = contender.folder.join("pardon.db");
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-            let store = Connection::open_with_flags(path, flags)?;
-            let count = |sql: &str| store.query_row(sql, [], |row| row.get::<_, u64>(0));
-            // Retention takes rows of the store, not of its counts by the hour.
-            found.records = count("SELECT coalesce(sum(count), 0) FROM group_hours")?;
-            found.rows = Some(count("SELECT count(*) FROM incidents")?);
-            found.losses = Some(count("SELECT coalesce(sum(count), 0) FROM losses")?);
+            found.look_into(&contender.folder.join("pardon.db"))?;
         }
         if found.records > 0 {
             kept.push(found);
         }
     }
     Ok(kept)
+}
+
+impl Kept {
+    /// By what visitors, app and log have counted.
+    fn by_rounds(contender: &str, rounds: &[Round]) -> Self {
+        let own = rounds.iter().filter(|round| round.contender == contender);
+        let sum = |value: fn(&Round) -> u64| own.clone().map(value).sum();
+        Self {
+            contender: contender.to_owned(),
+            pages: sum(|round| round.done.requests),
+            failures: sum(|round| round.asked),
+            records: sum(|round| round.lines),
+            rows: None,
+            losses: None,
+        }
+    }
+
+    /// By a store of Pardon's.
+    fn look_into(&mut self, store: &Path) -> Result<()> {
+        let store = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let count = |sql: &str| store.query_row(sql, [], |row| row.get::<_, u64>(0));
+        // Retention takes rows of the store, not of its counts by the hour.
+        self.records = count("SELECT coalesce(sum(count), 0) FROM group_hours")?;
+        self.rows = Some(count("SELECT count(*) FROM incidents")?);
+        self.losses = Some(count("SELECT coalesce(sum(count), 0) FROM losses")?);
+        Ok(())
+    }
 }
 
 /// CPU microseconds of a request by thread: the median over the rounds, the largest first.

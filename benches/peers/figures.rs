@@ -68,14 +68,15 @@ impl Figures {
     }
 }
 
-/// The ratio of two contenders' CPU time, within each round in which both count.
-pub(crate) fn paired(rounds: &[Round], ours: &str, theirs: &str) -> Spread {
+/// The ratio of two contenders' CPU time, within each round in which both count; `None` where there is no such round.
+pub(crate) fn paired(rounds: &[Round], ours: &str, theirs: &str) -> Option<Spread> {
     let pair = |round: &Round| {
         let same = |other: &&Round| other.number == round.number;
         let other = counted(rounds, theirs).find(same)?;
         Some(round.cpu() / other.cpu())
     };
-    Spread::of(counted(rounds, ours).filter_map(pair))
+    let ratios: Vec<f64> = counted(rounds, ours).filter_map(pair).collect();
+    (!ratios.is_empty()).then(|| Spread::of(ratios))
 }
 
 /// A contender's rounds that count.

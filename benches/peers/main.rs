@@ -37,7 +37,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::Ordering;
 use std::thread;
 
@@ -109,6 +109,15 @@ fn compare(arguments: &Arguments) -> Result<()> {
         fs::write(file, serde_json::to_vec_pretty(&findings)?)?;
     }
     report::ratios(&findings.scenarios, &findings.extras);
+    for outcome in &findings.scenarios {
+        let none: Vec<&str> = outcome.without_rounds().collect();
+        let scenario = outcome.scenario;
+        ensure!(
+            none.is_empty(),
+            "{scenario}: no round counts of {}",
+            none.join(", ")
+        );
+    }
     Ok(())
 }
 
@@ -146,7 +155,7 @@ fn measure(ground: &Ground, plan: &Plan) -> Result<Findings> {
 
 fn start_origin(core: usize) -> Result<(Process, origin::Ports)> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--origin");
+    command.arg("--origin").stdout(Stdio::piped());
     let mut process = Process::start("the origin", &[core], &mut command)?;
     let stdout = process.child().stdout.take().context("its stdout")?;
     let mut line = String::new();

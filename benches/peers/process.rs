@@ -16,6 +16,9 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// How long a program may take until it listens, and to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// Nanoseconds of a clock tick of `/proc`.
+const TICK: u64 = 10_000_000;
+
 /// A program and the processes that it has started; they end with this value.
 pub(crate) struct Process {
     name: String,
@@ -36,10 +39,9 @@ pub(crate) struct Accounts {
 pub(crate) type Spent = BTreeMap<String, u64>;
 
 impl Process {
-    /// Starts a command on some cores, its output in pipes.
+    /// Starts a command on some cores.
     pub(crate) fn start(name: &str, cores: &[usize], command: &mut Command) -> Result<Self> {
         command.stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         // A child runs where the thread that starts it does.
         let ours = sched_getaffinity(None)?;
         run_on(cores)?;
@@ -99,8 +101,11 @@ impl Process {
             for task in fs::read_dir(format!("/proc/{pid}/task"))? {
                 let task = task?;
                 let id = task.file_name().to_string_lossy().parse()?;
-                let name = fs::read_to_string(task.path().join("comm"))?;
-                let spent = fs::read_to_string(task.path().join("schedstat"))?;
+                let read = |file: &str| fs::read_to_string(task.path().join(file));
+                let (Ok(name), Ok(spent)) = (read("comm"), read("schedstat")) else {
+                    // It has just ended; the sums tell whether that matters.
+                    continue;
+                };
                 let nanos = spent.split(' ').next().and_then(|text| text.parse().ok());
                 let name = name.trim().to_owned();
                 threads.insert((pid, id), (name, nanos.context("no schedstat")?));
@@ -175,7 +180,7 @@ impl Accounts {
         }
         let known: u64 = spent.values().sum();
         // The kernel's sum for the process counts the dead, but only in hundredths of a second.
-        let all = (self.ticks - before.ticks) * 10_000_000;
+        let all = (self.ticks - before.ticks) * TICK;
         if known + known / 50 + 40_000_000 < all {
             bail!(
                 "threads that have ended spent {} ms",
@@ -193,6 +198,19 @@ pub(crate) fn run_on(cores: &[usize]) -> Result<()> {
         set.set(*core);
     }
     sched_setaffinity(None, &set).with_context(|| format!("no cores {cores:?} to run on"))
+}
+
+/// How long a core has been at work since it began, in nanoseconds; the kernel tells it in hundredths of a second.
+pub(crate) fn busy(core: usize) -> Result<u64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let name = format!("cpu{core} ");
+    let fields = stat.lines().find_map(|line| line.strip_prefix(&name));
+    let fields = fields.with_context(|| format!("no core {core}"))?;
+    // user, nice, system, idle, iowait, irq, softirq
+    let ticks = fields.split(' ').take(7).enumerate();
+    let at_work = ticks.filter(|(place, _)| *place != 3 && *place != 4);
+    let ticks = at_work.filter_map(|(_, text)| text.parse::<u64>().ok());
+    Ok(ticks.sum::<u64>() * TICK)
 }
 
 fn signal(pid: u32, signal: Signal) {

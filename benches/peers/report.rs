@@ -7,6 +7,9 @@ use crate::load::Load;
 use crate::scenario::Scenario;
 use crate::split::Split;
 
+/// Up to which percentage of its core other programs do not disturb a proxy.
+const QUIET: f64 = 3.0;
+
 /// Prints a scenario's table.
 pub(crate) fn print(scenario: &Scenario, outcome: &Outcome) {
     println!("\n{}: {}", scenario.name, scenario.about);
@@ -21,6 +24,13 @@ pub(crate) fn print(scenario: &Scenario, outcome: &Outcome) {
     outcome.kept.iter().for_each(kept);
     if let Some(split) = &outcome.split {
         parts(split);
+    }
+    let others = Spread::of(outcome.rounds.iter().map(|round| round.others * 100.0));
+    if others.median >= QUIET {
+        println!(
+            "  a busy machine: other programs had {:.0}% of the proxy's core ({:.0}..{:.0})",
+            others.median, others.least, others.most
+        );
     }
     for round in &outcome.rounds {
         if let Some(wrong) = &round.wrong {
@@ -129,7 +139,7 @@ fn threads((contender, threads): &(String, Vec<(String, f64)>)) {
 
 fn parts(split: &Split) {
     println!(
-        "  the parts by themselves, us: page {:.1}, redaction {:.1}, summary and fingerprint {:.1}, row {:.1} (and {:.1} for its checkpoint), \
+        "  the parts by themselves in this program's build, us: page {:.1}, redaction {:.1}, summary and fingerprint {:.1}, row {:.1} (and {:.1} for its checkpoint), \
          log line {:.1} (and {:.1} to write it)",
         split.page,
         split.redaction,

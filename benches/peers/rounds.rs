@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::contender::{Contender, Ground};
 use crate::fetch;
 use crate::load::{Done, Load};
-use crate::process::Spent;
+use crate::process::{self, Spent};
 
 /// How long a proxy has to come to rest after a round.
 const REST: Duration = Duration::from_millis(20);
@@ -40,6 +40,8 @@ pub(crate) struct Round {
     pub(crate) connections: u64,
     pub(crate) asked: u64,
     pub(crate) lines: u64,
+    /// The part of its time in which something else was at work on the proxy's core.
+    pub(crate) others: f64,
     /// Why it does not count.
     pub(crate) wrong: Option<String>,
 }
@@ -63,6 +65,16 @@ pub(crate) struct Task {
     pub(crate) load: Load,
     pub(crate) path: &'static str,
     pub(crate) status: u16,
+}
+
+impl Task {
+    /// What is asked for once before and after it, to see that all answer alike: not a stream.
+    pub(crate) fn asked(self) -> &'static str {
+        match self.load {
+            Load::Requests { .. } => self.path,
+            Load::Download | Load::Upload => "/tiny",
+        }
+    }
 }
 
 /// Warms all up and runs the rounds.
@@ -93,12 +105,15 @@ fn round(
     (number, seconds): (usize, u32),
 ) -> Result<Round> {
     let seen = fetch::seen(ground.origin.seen)?;
+    let (begun, busy) = (Instant::now(), process::busy(ground.proxy_core)?);
     let before = contender.process.accounts()?;
     let load = task.load;
     let done = load.run(contender.port, task.path, seconds, &ground.folder)?;
     // Requests that were under way when the load ended belong to it.
     thread::sleep(REST);
     let spent = contender.process.accounts()?.since(&before);
+    let busy = process::busy(ground.proxy_core)? - busy;
+    let wall = begun.elapsed().as_secs_f64();
     let after = fetch::seen(ground.origin.seen)?;
     let mut wrong = done.wrong(task.status).unwrap_or_default();
     let spent = spent.unwrap_or_else(|error| {
@@ -106,7 +121,9 @@ fn round(
         _ = write!(wrong, " {error}");
         Spent::new()
     });
+    let own: u64 = spent.values().sum();
     Ok(Round {
+        others: float(busy.saturating_sub(own)) / 1e9 / wall,
         contender: contender.name.clone(),
         number,
         done,

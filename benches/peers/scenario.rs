@@ -56,7 +56,7 @@ const fn beside(name: &'static str, reference: &'static [Peer]) -> Bound {
 /// The two that Pardon has to be ahead of.
 const BOTH: &[Peer] = &[Peer::Nginx, Peer::Haproxy];
 
-/// All of them; those of `--quick` first.
+/// All of them.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "pass-1k-32",

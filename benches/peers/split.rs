@@ -8,7 +8,7 @@ use std::fs;
 use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -62,6 +62,7 @@ pub(crate) fn measure(ground: &Ground) -> Result<Split> {
     fs::create_dir_all(&folder)?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("--split").arg(&folder);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = Process::start("the split", &[ground.proxy_core], &mut command)?;
     let _log = Log::read(&mut process);
     let mut text = String::new();

@@ -48,6 +48,7 @@ pub(crate) fn run(ground: &Ground, pace: Pace) -> Result<Measured> {
         let found = rounds::run(ground, &both, TASK, pace)?;
         let [single, double] = &both;
         let ratio = paired(&found, &double.name, &single.name);
+        let ratio = ratio.context("no round counts")?;
         let share = (0..TIMES).map(|_| busier(double));
         let share = Spread::of(share.collect::<Result<Vec<f64>>>()?);
         for (contender, share) in [(single, Spread::default()), (double, share)] {

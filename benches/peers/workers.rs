@@ -51,7 +51,7 @@ pub(crate) fn run(ground: &Ground, pace: Pace) -> Result<Measured> {
         let ratio = ratio.context("no round counts")?;
         let share = (0..TIMES).map(|_| busier(double));
         let share = Spread::of(share.collect::<Result<Vec<f64>>>()?);
-        for (contender, share) in [(single, Spread::default()), (double, share)] {
+        for (contender, share) in [(single, Spread::of([1.0])), (double, share)] {
             let own = found
                 .iter()
                 .filter(|round| round.contender == contender.name);

@@ -12,9 +12,9 @@ ENV RUSTFLAGS="-C target-feature=+crt-static"
 
 # The dependencies, in a layer that lasts until Cargo.toml or Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p benches/growth benches/instructions src tests \
- && touch benches/growth/main.rs benches/instructions/main.rs benches/page.rs benches/redact.rs benches/summary.rs \
- && touch src/lib.rs tests/all.rs \
+RUN mkdir -p benches/growth benches/instructions benches/peers src tests \
+ && touch benches/growth/main.rs benches/instructions/main.rs benches/peers/main.rs \
+ && touch benches/page.rs benches/redact.rs benches/summary.rs src/lib.rs tests/all.rs \
  && echo 'fn main() {}' > src/main.rs \
  && cargo build --release --locked --bin pardon --target "$(uname -m)-unknown-linux-gnu"
 

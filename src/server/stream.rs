@@ -30,7 +30,12 @@ impl Stream {
 
     /// Gives back what was read and not used.
     pub(super) fn unread(&mut self, bytes: Bytes) {
-        self.unread = bytes;
+        // An empty piece still holds the buffer that it was cut from.
+        self.unread = if bytes.is_empty() {
+            Bytes::new()
+        } else {
+            bytes
+        };
     }
 
     /// Ready when there is something to read, or an end.

@@ -170,8 +170,8 @@ impl Tries {
             self.stale = true;
             return true;
         }
-        self.counted += u32::from(kind != ErrorKind::Overloaded);
-        safe && self.counted < most
+        self.counted += u32::from(kind != ErrorKind::Overloaded && !failed.error.known);
+        safe && self.counted < most && !failed.error.known
     }
 }
 

@@ -1,5 +1,6 @@
 //! A new connection to an app: name, TCP, TLS.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -47,24 +48,29 @@ async fn reach(upstream: &Upstream, limit: Duration) -> Result<TcpStream, Upstre
     let deadline = Instant::now() + limit;
     let addresses = resolve(upstream).await?;
     let mut failure = UpstreamError::new(ErrorKind::DnsFailed);
+    let mut refusals = 0;
     for (tried, address) in addresses.iter().enumerate() {
         let others = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         let left = deadline.saturating_duration_since(Instant::now()) / others;
         let (kind, why) = match timeout(left, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => return Ok(tcp),
             Ok(Err(error)) if is_shortage(&error) => (ErrorKind::Overloaded, error.to_string()),
-            Ok(Err(error)) => (ErrorKind::ConnectFailed, error.to_string()),
+            Ok(Err(error)) => {
+                refusals += usize::from(error.kind() == io::ErrorKind::ConnectionRefused);
+                (ErrorKind::ConnectFailed, error.to_string())
+            }
             Err(_) => (ErrorKind::ConnectTimeout, "no answer".to_owned()),
         };
         upstream.names.forget();
         failure = UpstreamError::caused_by(kind, format!("{address}: {why}"));
     }
+    failure.refused = refusals == addresses.len();
     Err(failure)
 }
 
 /// Whether it is this process, or this machine, that has no descriptor left: EMFILE and ENFILE, which have no name in
 /// [`std::io::ErrorKind`].
-fn is_shortage(error: &std::io::Error) -> bool {
+fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24))
 }
 

@@ -10,8 +10,12 @@ use super::body::BodyFault;
 pub struct UpstreamError {
     kind: ErrorKind,
     source: Option<Box<dyn Error + Send + Sync>>,
-    /// How often the request was sent, or tried to.
+    /// How often the request was sent, or tried to. 0 where an app had refused many others a moment ago.
     pub attempts: u32,
+    /// Nothing listens at the app's address.
+    pub(super) refused: bool,
+    /// This was known without asking.
+    pub(super) known: bool,
 }
 
 /// The kinds of [`UpstreamError`]; each is a cause of the design's table of failures, but for [`ErrorKind::Request`].
@@ -45,6 +49,8 @@ impl UpstreamError {
             kind,
             source: None,
             attempts: 0,
+            refused: false,
+            known: false,
         }
     }
 
@@ -56,6 +62,17 @@ impl UpstreamError {
             kind,
             source: Some(source.into()),
             attempts: 0,
+            refused: false,
+            known: false,
+        }
+    }
+
+    /// Many connections were refused a moment ago, for this reason; this one was not tried.
+    pub(super) fn refused_lately(why: &str) -> Self {
+        Self {
+            refused: true,
+            known: true,
+            ..Self::caused_by(ErrorKind::ConnectFailed, why)
         }
     }
 

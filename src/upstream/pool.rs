@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
@@ -23,6 +24,11 @@ use super::{Timeouts, Upstream};
 /// A request that must not be sent twice goes out only on a connection that was in use this recently: the app will
 /// not have begun to close it.
 const RECENT: Duration = Duration::from_secs(1);
+
+/// How many connections an app may refuse in how long before it is taken to refuse the others of that time too: a storm of
+/// requests for an app that is down does not become a storm of connections, and nobody notices that it is back so much
+/// later.
+const REFUSALS: (u32, Duration) = (64, Duration::from_millis(20));
 
 /// Which idle connections will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +54,18 @@ struct Shared {
     marked: Cell<Option<Instant>>,
     /// Wakes the task that looks after the idle ones.
     keeper: RefCell<Waker>,
+    /// The connections that the app has refused lately.
+    refusals: RefCell<Refusals>,
     /// Requests of this worker's that wait for a connection, by ticket.
     waiting: RefCell<HashMap<u64, oneshot::Sender<Connection>>>,
+}
+
+/// What an app has refused of late; see [`REFUSALS`].
+#[derive(Debug, Default)]
+struct Refusals {
+    since: Option<Instant>,
+    count: u32,
+    why: String,
 }
 
 /// One connection to the app, and the right to have it. Dropped, it is closed.
@@ -79,6 +95,7 @@ impl Pool {
             idle: RefCell::default(),
             marked: Cell::new(None),
             keeper: RefCell::new(Waker::noop().clone()),
+            refusals: RefCell::default(),
             waiting: RefCell::default(),
         }));
         spawn_local(keep_idle(Rc::downgrade(&pool.0)));
@@ -114,6 +131,9 @@ impl Pool {
     ///
     /// When none can be had: see [`connect::connect`], and `Overloaded`.
     pub(super) async fn take(&self, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
+        if let Some(error) = self.0.refusals.borrow().answer() {
+            return Err(error);
+        }
         match self.0.upstream.capacity.try_acquire() {
             Some(permit) => self.open(permit, timeouts).await,
             None => self.wait(timeouts).await,
@@ -121,8 +141,10 @@ impl Pool {
     }
 
     async fn open(&self, permit: Permit, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
+        let connected = connect::connect(&self.0.upstream, timeouts).await;
+        let http = connected.inspect_err(|error| self.0.refusals.borrow_mut().count(error))?;
         let connection = Connection {
-            http: Box::new(connect::connect(&self.0.upstream, timeouts).await?),
+            http: Box::new(http),
             idle_since: Instant::now(),
             _permit: permit,
         };
@@ -262,6 +284,32 @@ async fn keep_idle(pool: Weak<Shared>) {
     }
 }
 
+impl Refusals {
+    /// Counts a connection that the app has refused, if that is what happened.
+    fn count(&mut self, error: &UpstreamError) {
+        let Some(why) = error.source().filter(|_| error.refused) else {
+            return;
+        };
+        if self.are_recent() {
+            self.count += 1;
+        } else {
+            self.since = Some(Instant::now());
+            self.count = 1;
+            self.why = why.to_string();
+        }
+    }
+
+    /// What the app would say to another connection, if that need not be tried.
+    fn answer(&self) -> Option<UpstreamError> {
+        let many = self.count >= REFUSALS.0 && self.are_recent();
+        many.then(|| UpstreamError::refused_lately(&self.why))
+    }
+
+    fn are_recent(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() < REFUSALS.1)
+    }
+}
+
 /// A waiting request's place among its worker's.
 struct Place<'a> {
     pool: &'a Pool,
@@ -301,5 +349,34 @@ impl Lease {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pool of worker {}", self.0.worker)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_storm_for_an_app_that_is_down_is_no_storm_of_connections_to_it() {
+        let mut refused =
+            UpstreamError::caused_by(ErrorKind::ConnectFailed, "192.0.2.1:80: refused");
+        refused.refused = true;
+        let mut refusals = Refusals::default();
+        for _ in 1..REFUSALS.0 {
+            refusals.count(&refused);
+            assert!(refusals.answer().is_none(), "each is tried");
+        }
+        refusals.count(&UpstreamError::caused_by(
+            ErrorKind::ConnectFailed,
+            "unreachable",
+        ));
+        assert!(refusals.answer().is_none(), "that was no refusal");
+        refusals.count(&refused);
+        let answer = refusals.answer().unwrap();
+        assert_eq!(answer.chain(), refused.chain());
+        tokio::time::advance(REFUSALS.1).await;
+        assert!(refusals.answer().is_none(), "it may be back");
+        refusals.count(&refused);
+        assert!(refusals.answer().is_none(), "it is asked again");
     }
 }

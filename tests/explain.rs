@@ -31,6 +31,17 @@ fn fate<'a>(out: &'a str, header: &str) -> &'a str {
 }
 
 #[test]
+fn what_a_route_does_not_keep_is_said() {
+    let folder = Folder::new();
+    let app = "[upstreams.app]\nendpoints = [\"http://127.0.0.1:9\"]\n";
+    let nothing = format!("{app}[intercept]\nrecord = false\n");
+    folder.write("nothing.toml", &nothing);
+    let out = explain(FAILED, &folder, &["--config", "nothing.toml"]);
+    assert!(says(&out, "kept").starts_with("no: `record = false`"));
+    assert_eq!(says(&out, "cause"), "upstream_status");
+}
+
+#[test]
 fn a_failure_is_replaced_and_each_header_has_its_fate() {
     let out = explain(FAILED, &Folder::new(), &[]);
     assert_eq!(says(&out, "verdict"), "replaced by a page");

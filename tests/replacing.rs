@@ -410,3 +410,22 @@ fn an_id_can_be_looked_up_as_soon_as_it_was_seen() {
         );
     }
 }
+
+/// `record = false`: the page alone, and its connection is used again.
+#[test]
+fn a_route_that_records_nothing_serves_pages_all_the_same() {
+    let origin = failing(500, "");
+    let gateway = Gateway::set(&origin, "[intercept]\nrecord = false\n");
+    let mut client = gateway.connect();
+    for _ in 0..3 {
+        let answer = client.ask("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+        assert_page(&answer, 500);
+    }
+    assert_eq!(origin.connections(), 1);
+    let nobody = Gateway::at("http://127.0.0.1:9", "[intercept]\nrecord = false\n");
+    assert_page(&nobody.get("/", ""), 502);
+    for gateway in [gateway, nobody] {
+        assert!(gateway.incidents().is_empty());
+        assert_eq!(gateway.counts().recorded, 0);
+    }
+}

@@ -20,7 +20,7 @@ pub(crate) enum Peer {
     Pardon,
     /// With two.
     TwoWorkers,
-    /// As little kept as its configuration allows.
+    /// With nothing kept, as the peers do it.
     Bare,
     Nginx,
     Haproxy,
@@ -109,7 +109,7 @@ impl fmt::Display for Peer {
         f.write_str(match self {
             Self::Pardon => "Pardon",
             Self::TwoWorkers => "Pardon, 2 workers",
-            Self::Bare => "Pardon, rows alone",
+            Self::Bare => "Pardon, nothing kept",
             Self::Nginx => "nginx",
             Self::Haproxy => "HAProxy",
             Self::HaproxyRaw => "HAProxy, raw log",

@@ -109,7 +109,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "replace-page",
-        about: "8 KB failures become the page; nothing kept (Pardon: rows without bodies, it has no key for less)",
+        about: "8 KB failures become the page; nothing kept",
         setup: Setup::Page,
         task: kept(32, "/fail", 500),
         peers: &[Peer::Bare, Peer::Nginx, Peer::Haproxy, Peer::Caddy],

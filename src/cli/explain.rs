@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     play_on_loopback(&mut config, app.address);
     let scratch = Scratch::make("explain")?;
     config.incidents.path = scratch.store();
-    let mut gateway = Gateway::start(&config)?;
+    let mut gateway = Gateway::start(&recording(&config))?;
     let address = gateway
         .addresses()
         .first()
@@ -85,6 +85,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// The same configuration, with a record of what it would not keep.
+fn recording(config: &Config) -> Config {
+    let mut config = config.clone();
+    for route in &mut config.routes {
+        route.intercept.record = true;
+    }
+    config
 }
 
 /// Points every upstream at the player, and everything else at free loopback ports.
@@ -217,7 +226,12 @@ fn explanation(
     explain_answer(&mut text, answer);
     if let Some(incident) = incident {
         let served = head(answer).map(|head| head.headers);
-        explain_incident(&mut text, incident, &policy(config, Some(incident)), served);
+        let policy = policy(config, Some(incident));
+        if !policy.record {
+            let nothing = "no: `record = false`; what a record would hold follows";
+            line(&mut text, "kept", nothing);
+        }
+        explain_incident(&mut text, incident, &policy, served);
     }
     text
 }

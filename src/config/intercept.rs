@@ -29,6 +29,8 @@ pub struct Intercept {
     pub reference_headers: Vec<HeaderName>,
     /// Or found in the body: a regular expression with one group.
     pub reference_pattern: String,
+    /// Whether failures are kept: without, a visitor sees the page and its ID, and nothing of it can be looked up.
+    pub record: bool,
     /// Headers removed from passing answers; `*` at the end matches any rest.
     pub strip_headers: Vec<String>,
     /// Peers that see the app's original answers: addresses or networks.
@@ -160,6 +162,7 @@ impl Default for Intercept {
             .to_vec(),
             reference_headers: vec![HeaderName::from_static("x-exception-id")],
             reference_pattern: String::new(),
+            record: true,
             strip_headers: Vec::new(),
             reveal: Vec::new(),
             disguise: Disguise::default(),

@@ -20,6 +20,8 @@ pub struct Policy {
     pub reference: Option<Regex>,
     /// How much of a failed answer is read and kept.
     pub capture: config::Capture,
+    /// Whether failures are kept at all.
+    pub record: bool,
 }
 
 /// Header names, and beginnings of header names.
@@ -46,6 +48,7 @@ impl Policy {
             reference_headers: settings.reference_headers.clone(),
             reference: reference(&settings.reference_pattern),
             capture: settings.capture.clone(),
+            record: settings.record,
         }
     }
 

@@ -1,7 +1,10 @@
 //! A failure becomes a page and a record under one ID.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
@@ -12,8 +15,10 @@ use super::exchange::Exchange;
 use super::failure::{Outcome, Terms, outcome};
 use super::route::Route;
 use super::{Proxy, headers};
+use crate::config;
+use crate::config::units::Size;
 use crate::incident::{Cause, UpstreamRecord};
-use crate::intercept::{FailedAnswer, Failure};
+use crate::intercept::{Capture, FailedAnswer, Failure};
 use crate::page::Notice;
 use crate::upstream::{self, AnswerFault, UpstreamError};
 
@@ -47,6 +52,10 @@ impl Proxy {
         );
         let listed = route.policy.kept(&answer.headers);
         headers::keep(&mut page.headers, &answer.headers, listed);
+        if !route.policy.record {
+            self.drain(route, answer).await;
+            return self.respond(exchange, page);
+        }
         let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
         draft.upstream = Some(self.upstream_of_answer(route, &answer));
         draft.reference = self.reference(exchange, route, &answer.headers);
@@ -56,6 +65,19 @@ impl Proxy {
         })
         .await;
         self.respond(exchange, page)
+    }
+
+    /// Reads the body of an answer that nobody wants, so that its connection can be used again. What has not come yet is
+    /// waited for behind the page.
+    async fn drain(&self, route: &Route, answer: FailedAnswer) {
+        let limits = config::Capture {
+            max_body: Size(0),
+            ..route.policy.capture.clone()
+        };
+        let mut capture = Capture::new(answer.body, &answer.headers, limits, |_| true);
+        let mut draining = self.afterwork.detached(async move { capture.read().await });
+        // Mostly it came with the head, and is over at once. What is left goes on when this is dropped.
+        poll_fn(|cx| Poll::Ready(Pin::new(&mut draining).poll(cx).is_ready())).await;
     }
 
     async fn replace_error(
@@ -69,6 +91,9 @@ impl Proxy {
             Outcome::Refused(refusal) => return self.refuse(exchange, Some(route), refusal, None),
         };
         let page = self.page(exchange, Some(route), terms, None);
+        if !route.policy.record {
+            return self.respond(exchange, page);
+        }
         let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
         draft.upstream = Some(self.upstream_of_error(route, error));
         self.kept(exchange, |ready| Rc::clone(self).keep_bare(draft, ready))
@@ -99,6 +124,9 @@ impl Proxy {
         status: StatusCode,
         fault: &AnswerFault,
     ) {
+        if !route.policy.record {
+            return;
+        }
         let mut draft = self.draft(exchange, Some(route), Cause::BrokenOff, None);
         draft.upstream = Some(UpstreamRecord {
             status: Some(status.as_u16()),

@@ -52,10 +52,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// The builds of Pardon to be measured; without any the one that this program was built with.
+    /// The builds of Pardon to be measured; without any the one of `benches/compare`, or that this program was built with.
     pub(crate) fn builds(&self) -> Vec<Build> {
         if self.pardon.is_empty() {
-            let path = env!("CARGO_BIN_EXE_pardon").into();
+            let shipped = std::env::var_os("COMPARE_PARDON");
+            let path = shipped.map_or_else(|| env!("CARGO_BIN_EXE_pardon").into(), PathBuf::from);
             let name = PARDON.to_owned();
             return vec![Build { name, path }];
         }

@@ -102,13 +102,13 @@ const WAYS: [Way; 5] = [
         app: true,
         toml: "",
     },
-    // There is no failure without a record; of this one it has no body.
+    // The page and nothing else.
     Way {
         name: "replace-page",
         request: FAILING,
         status: 500,
         app: true,
-        toml: "log_body = \"0B\"\n[intercept.capture]\nmax_body = \"0B\"\n",
+        toml: "[intercept]\nrecord = false\n",
     },
     Way {
         name: "replace-keep",

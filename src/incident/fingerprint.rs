@@ -71,6 +71,11 @@ impl Fnv {
 /// So many characters count. The cut comes last, so that a longer number does not move it.
 const COUNTED: usize = 200;
 
+/// A number without a digit has so many hexadecimal letters at least,
+const SHORTEST_HEX: usize = 8;
+/// and one that signs divide has so many characters.
+const LONG_HEX: usize = 16;
+
 /// Words behind which the code's own names stand in quotes: they tell one failure from another, other values do not.
 const NAMING: [&str; 19] = [
     "argument",
@@ -109,7 +114,9 @@ fn push_words(out: &mut String, words: &str) {
     let mut rest = words;
     while let Some(letter) = rest.chars().next() {
         if in_word(letter) {
-            let end = rest.find(|letter| !in_word(letter)).unwrap_or(rest.len());
+            let mut bytes = rest.bytes();
+            let end = bytes.position(|byte| !in_word(char::from(byte)));
+            let end = end.unwrap_or(rest.len());
             let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
             push_word(out, word);
             rest = after;
@@ -160,8 +167,32 @@ fn in_word(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || matches!(letter, '.' | ':' | '-' | '_' | '@')
 }
 
+/// Whether nothing in a word can be a value, as in most words: one look at each byte instead of one for each kind of value.
+fn is_plain(word: &[u8]) -> bool {
+    let (mut in_row, mut colons, mut others) = (0, 0, 0);
+    for byte in word {
+        match byte {
+            b'0'..=b'9' | b'@' => return false,
+            b'a'..=b'f' | b'A'..=b'F' if in_row == SHORTEST_HEX - 1 => return false,
+            b'a'..=b'f' | b'A'..=b'F' => in_row += 1,
+            b'.' | b'-' => in_row = 0,
+            b':' => (in_row, colons) = (0, colons + 1),
+            _ => (in_row, others) = (0, others + 1),
+        }
+    }
+    others > 0 || (colons < 2 && word.len() < LONG_HEX)
+}
+
 /// A word that is all address, time, UUID or number becomes `#`; of others, the parts that are.
 fn push_word(out: &mut String, word: &str) {
+    if is_plain(word.as_bytes()) {
+        out.push_str(word);
+    } else {
+        push_looked_at(out, word);
+    }
+}
+
+fn push_looked_at(out: &mut String, word: &str) {
     let core = word.trim_end_matches(['.', ':', '-']);
     let tail = word.get(core.len()..).unwrap_or_default();
     if core.is_empty() {
@@ -180,11 +211,20 @@ fn push_word(out: &mut String, word: &str) {
 }
 
 fn is_value(word: &str) -> bool {
-    let digits = word.bytes().filter(u8::is_ascii_digit).count();
-    let colons = word.bytes().filter(|byte| *byte == b':').count();
-    let hex = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'-');
-    let mail = word.contains('@') && !word.starts_with('@') && word.contains('.');
-    mail || (word.bytes().all(hex) && (digits > 0 || colons > 1 || word.len() >= 16))
+    let (mut digits, mut colons, mut ats, mut others) = (0, 0, 0, 0);
+    for byte in word.bytes() {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'a'..=b'f' | b'A'..=b'F' | b'.' | b'-' => {}
+            b':' => colons += 1,
+            b'@' => ats += 1,
+            _ => others += 1,
+        }
+    }
+    if ats > 0 {
+        return !word.starts_with('@') && word.contains('.');
+    }
+    others == 0 && (digits > 0 || colons > 1 || word.len() >= LONG_HEX)
 }
 
 /// A run of letters and digits with at most one character behind it.
@@ -194,7 +234,7 @@ fn push_part(out: &mut String, part: &str) {
     let digits = run.bytes().filter(u8::is_ascii_digit).count();
     let number = run.strip_prefix("0x").unwrap_or(run);
     let hex = number.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if digits == 0 && !(hex && run.len() >= 8) {
+    if digits == 0 && !(hex && run.len() >= SHORTEST_HEX) {
         out.push_str(run);
     } else if hex || is_random(run) {
         out.push('#');
@@ -215,17 +255,16 @@ fn is_random(run: &str) -> bool {
     run.len() >= 8 && turns >= 3
 }
 
+/// Each number in it becomes `#`.
 fn push_without_digits(out: &mut String, run: &str) {
-    let mut in_number = false;
-    for letter in run.chars() {
-        let digit = letter.is_ascii_digit();
-        match (digit, in_number) {
-            (true, false) => out.push('#'),
-            (false, _) => out.push(letter),
-            (true, true) => {}
-        }
-        in_number = digit;
+    let mut rest = run;
+    while let Some(number) = rest.bytes().position(|byte| byte.is_ascii_digit()) {
+        let (letters, digits) = rest.split_at_checked(number).unwrap_or((rest, ""));
+        out.push_str(letters);
+        out.push('#');
+        rest = digits.trim_start_matches(|letter: char| letter.is_ascii_digit());
     }
+    out.push_str(rest);
 }
 
 #[cfg(test)]
@@ -312,6 +351,25 @@ mod tests {
             normalised("table 'orders_2024'"),
             normalised("table 'orders_2031'")
         );
+    }
+
+    #[test]
+    fn what_is_plain_would_stay_as_it_is() {
+        let parts = [
+            "a", "fe", "dead", "beefcafe", "x", "Zoo", ".", "-", "_", ":", "@", "7", "0x",
+        ];
+        let mut state = 1_u64;
+        for _ in 0..20_000 {
+            let mut word = String::new();
+            for _ in 0..state % 9 {
+                state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                word.push_str(parts[usize::try_from(state >> 33).unwrap() % parts.len()]);
+            }
+            state = state.wrapping_add(1);
+            let mut looked_at = String::new();
+            push_looked_at(&mut looked_at, &word);
+            assert!(!is_plain(word.as_bytes()) || looked_at == word, "{word}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The log line of an incident: the one place where an operator without any tool sees the original answer.
 
+use std::borrow::Cow;
+
 use tracing::Level;
 
 use super::Incident;
@@ -35,14 +37,15 @@ pub fn log(incident: &Incident, log_body: usize, confirmed: bool) {
 }
 
 /// The first bytes of a body as text; a character that the cut would halve is left out.
-fn text(content: &[u8], limit: usize) -> String {
-    let Some(cut) = content.get(..limit) else {
-        return String::from_utf8_lossy(content).into_owned();
-    };
-    let halved =
-        |error: std::str::Utf8Error| error.error_len().is_none().then(|| error.valid_up_to());
-    let end = std::str::from_utf8(cut).err().and_then(halved);
-    String::from_utf8_lossy(cut.get(..end.unwrap_or(limit)).unwrap_or(cut)).into_owned()
+fn text(content: &[u8], limit: usize) -> Cow<'_, str> {
+    let cut = content.get(..limit).unwrap_or(content);
+    match std::str::from_utf8(cut) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(error) if error.error_len().is_none() && cut.len() == limit => {
+            String::from_utf8_lossy(cut.get(..error.valid_up_to()).unwrap_or(cut))
+        }
+        Err(_) => String::from_utf8_lossy(cut),
+    }
 }
 
 #[cfg(test)]

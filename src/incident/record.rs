@@ -17,7 +17,8 @@ use jiff::Timestamp;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::{Cause, Fingerprint, describe};
+use super::describe::describe_own;
+use super::{Cause, Fingerprint};
 use crate::request_id::RequestId;
 
 /// One failure. Its JSON has these fields in this order; what is absent is `null`.
@@ -175,7 +176,7 @@ impl Incident {
 
     /// Takes the words for a failure that has no body, by its error.
     pub fn name(&mut self, error: Option<&str>) {
-        let description = describe(self.cause, &self.route, None, &[], error);
+        let description = describe_own(self.cause, &self.route, error);
         self.summary = description.summary;
         self.fingerprint = description.fingerprint;
     }

@@ -3,22 +3,47 @@
 
 use std::fmt::{self, Write};
 
-/// Writes text as a JSON string with its quotes. Beyond what JSON asks for, DEL, the C1 controls (a terminal may obey them) and the
+/// Adds text as a JSON string with its quotes. Beyond what JSON asks for, DEL, the C1 controls (a terminal may obey them) and the
 /// line separators U+2028 and U+2029 (a reader may split lines there) are escaped.
-pub(super) fn json(out: &mut dyn Write, text: &str) -> fmt::Result {
-    out.write_char('"')?;
+pub(super) fn json(out: &mut String, text: &str) -> fmt::Result {
+    out.reserve(text.len() + text.len() / 8 + 2);
+    out.push('"');
     let mut rest = text;
-    while let Some(place) = rest.bytes().position(needs_json_look) {
+    while let Some(place) = json_look(rest.as_bytes()) {
         let (clean, doubtful) = rest.split_at_checked(place).unwrap_or((rest, ""));
-        out.write_str(clean)?;
+        out.push_str(clean);
         let mut letters = doubtful.chars();
         if let Some(letter) = letters.next() {
             json_letter(out, letter)?;
         }
         rest = letters.as_str();
     }
-    out.write_str(rest)?;
-    out.write_char('"')
+    out.push_str(rest);
+    out.push('"');
+    Ok(())
+}
+
+/// Where the first character begins that may have to be escaped: eight bytes at a time as far as the text is ASCII, then one by one.
+fn json_look(text: &[u8]) -> Option<usize> {
+    let (words, _) = text.as_chunks();
+    let doubtful = words.iter().enumerate().find_map(|(place, word)| {
+        let bits = doubtful(*word);
+        (bits != 0).then(|| place * 8 + bits.trailing_zeros() as usize / 8)
+    });
+    let clean = doubtful.unwrap_or(words.len() * 8);
+    let rest = text.get(clean..)?;
+    Some(clean + rest.iter().position(|byte| needs_json_look(*byte))?)
+}
+
+/// The highest bit of each byte that is a control, a quote, a backslash or not ASCII; above the first of them of others too.
+fn doubtful(word: [u8; 8]) -> u64 {
+    const LOWEST: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHEST: u64 = LOWEST << 7;
+    let word = u64::from_le_bytes(word);
+    let is = |byte: u8| (word ^ (LOWEST * u64::from(byte))).wrapping_sub(LOWEST);
+    let control = word.wrapping_sub(LOWEST * 0x20);
+    let beyond = word.wrapping_add(LOWEST);
+    (control | beyond | is(b'"') | is(b'\\')) & HIGHEST
 }
 
 /// Bytes that begin a character which may have to be escaped.
@@ -38,7 +63,7 @@ const fn look_table() -> [bool; 256] {
     table
 }
 
-fn json_letter(out: &mut dyn Write, letter: char) -> fmt::Result {
+fn json_letter(out: &mut String, letter: char) -> fmt::Result {
     match letter {
         '"' => out.write_str("\\\""),
         '\\' => out.write_str("\\\\"),
@@ -96,7 +121,7 @@ pub(super) fn combined(out: &mut dyn Write, text: &str) -> fmt::Result {
 mod tests {
     use super::*;
 
-    fn written(how: fn(&mut dyn Write, &str) -> fmt::Result, text: &str) -> String {
+    fn written(how: impl Fn(&mut String, &str) -> fmt::Result, text: &str) -> String {
         let mut out = String::new();
         how(&mut out, text).unwrap();
         out
@@ -116,6 +141,21 @@ mod tests {
     }
 
     #[test]
+    fn each_character_is_looked_at_wherever_it_stands() {
+        for letter in (0..0x100)
+            .chain([0x2028, 0x2603])
+            .filter_map(char::from_u32)
+        {
+            for at in 0..20 {
+                let text = format!("{}{letter}{}", "a".repeat(at), "b".repeat(20 - at));
+                let line = written(json, &text);
+                assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+                assert!(!line.chars().any(char::is_control), "{line:?}");
+            }
+        }
+    }
+
+    #[test]
     fn terminal_text_obeys_nothing() {
         for (text, shown) in [
             ("plain äöü 漢", "plain äöü 漢"),
@@ -124,7 +164,7 @@ mod tests {
             ("one\r\ntwo\tthree", "one\\r\\ntwo three"),
             ("a\u{202e}b\u{2028}", "a\\u{202e}b\\u{2028}"),
         ] {
-            assert_eq!(written(terminal, text), shown);
+            assert_eq!(written(|out, text| terminal(out, text), text), shown);
         }
     }
 
@@ -136,7 +176,7 @@ mod tests {
             ("a\" 200 1 \"\\", "a\\x22 200 1 \\x22\\x5C"),
             ("\n\u{1b}é", "\\x0A\\x1B\\xC3\\xA9"),
         ] {
-            assert_eq!(written(combined, text), shown);
+            assert_eq!(written(|out, text| combined(out, text), text), shown);
         }
     }
 }

@@ -14,6 +14,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::{escape, names};
 
+/// Most lines are shorter.
+const USUAL: usize = 512;
+
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -35,14 +38,17 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let metadata = event.metadata();
-        let mut line = Line::begin(&mut out, *self, *metadata.level(), metadata.target())?;
+        // Gathered here: a call of that writer takes 34 instructions, and a line makes a hundred.
+        let mut text = String::with_capacity(USUAL);
+        let mut line = Line::begin(&mut text, *self, *metadata.level(), metadata.target())?;
         event.record(&mut line);
-        line.end()
+        line.end()?;
+        out.write_str(&text)
     }
 }
 
 /// The line that says how many others were dropped.
-pub(super) fn dropped(out: &mut dyn Write, form: Form, count: u64) -> fmt::Result {
+pub(super) fn dropped(out: &mut String, form: Form, count: u64) -> fmt::Result {
     let mut line = Line::begin(out, form, Level::WARN, names::TELEMETRY)?;
     line.text(
         "message",
@@ -54,7 +60,7 @@ pub(super) fn dropped(out: &mut dyn Write, form: Form, count: u64) -> fmt::Resul
 
 /// A line under way. An error of the writer is kept for the end.
 pub(super) struct Line<'a> {
-    out: &'a mut dyn Write,
+    out: &'a mut String,
     form: Form,
     /// What stands below the line.
     below: String,
@@ -64,7 +70,7 @@ pub(super) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Begins a line of this moment.
     pub(super) fn begin(
-        out: &'a mut dyn Write,
+        out: &'a mut String,
         form: Form,
         level: Level,
         target: &str,

@@ -1,8 +1,14 @@
 //! Which of a body's lines says the most: the general rule, for pages that no framework is known by.
 
+use memchr::memmem::Finder;
+
 use super::finding::Finding;
 use super::frames::{self, Frame, Frames};
-use super::{page, perl, ruby};
+use super::page::{self, Mark};
+use super::{perl, ruby};
+
+static RUBY: Mark = Mark::new(|| Finder::new(":in "));
+static PERL: Mark = Mark::new(|| Finder::new(" line "));
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +96,8 @@ impl Picker {
     pub(super) fn of(text: &str) -> Self {
         Self {
             signs: Signs {
-                ruby: page::has(text, ":in "),
-                perl: page::has(text, " line "),
+                ruby: RUBY.is_in(text),
+                perl: PERL.is_in(text),
             },
             ..Self::default()
         }

@@ -11,6 +11,7 @@ mod frames;
 mod go;
 mod java;
 mod json;
+mod lately;
 mod line;
 mod lines;
 mod markup;
@@ -26,6 +27,8 @@ mod text;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
+
+pub(super) use self::lately::describe_own;
 
 use self::finding::Finding;
 use self::line::one_line;

@@ -1,9 +1,11 @@
 //! A body on its way to be read: how much of it is looked at, and how its parts are found.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use memchr::{memchr, memchr_iter, memmem, memrchr_iter};
+use memchr::memmem::{self, Finder};
+use memchr::{memchr, memchr_iter, memrchr_iter};
 
 /// How much of a body's beginning is looked at.
 pub(super) const LOOKED_AT: usize = 64 * 1024;
@@ -89,6 +91,33 @@ pub(super) fn tail(text: &str, length: usize) -> &str {
     text.get(start..).unwrap_or_default()
 }
 
+/// A mark that every page of a kind is looked through for. To get ready for it, once, takes as long as to look through some kilobytes.
+pub(super) struct Mark(LazyLock<Finder<'static>>);
+
+impl Mark {
+    pub(super) const fn new(ready: fn() -> Finder<'static>) -> Self {
+        Self(LazyLock::new(ready))
+    }
+
+    /// Whether a text has the mark in it.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.0.find(text.as_bytes()).is_some()
+    }
+
+    /// What follows the mark for the first time.
+    pub(super) fn after<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let at = self.0.find(text.as_bytes())?;
+        text.get(at + self.0.needle().len()..)
+    }
+
+    /// What follows the mark for the last time.
+    pub(super) fn after_last<'t>(&self, text: &'t str) -> Option<&'t str> {
+        // Searching forwards is the faster by far, and most pages do not have it.
+        let at = self.0.find_iter(text.as_bytes()).last()?;
+        text.get(at + self.0.needle().len()..)
+    }
+}
+
 /// Whether a text has a mark in it.
 pub(super) fn has(text: &str, mark: &str) -> bool {
     memmem::find(text.as_bytes(), mark.as_bytes()).is_some()
@@ -102,7 +131,6 @@ pub(super) fn after<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
 
 /// What follows a mark for the last time.
 pub(super) fn after_last<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
-    // Searching forwards is the faster by far, and most pages do not have it.
     let at = memmem::find_iter(text.as_bytes(), mark).last()?;
     text.get(at + mark.len()..)
 }
@@ -171,6 +199,33 @@ pub(super) fn split_line(text: &str) -> Option<(&str, &str)> {
     };
     let (line, after) = text.split_at_checked(end)?;
     Some((line.strip_suffix('\r').unwrap_or(line), after.get(1..)?))
+}
+
+/// A text from its first line on that does not begin with a space or a tab. A block of bytes at a time, without a branch for each line: of
+/// the lines of a trace there are hundreds.
+pub(super) fn unindented(text: &str) -> &str {
+    const BLOCK: usize = 32;
+    let bytes = text.as_bytes();
+    let begins = |before: u8, byte: u8| before == b'\n' && byte != b' ' && byte != b'\t';
+    if bytes.first().is_none_or(|first| begins(b'\n', *first)) {
+        return text;
+    }
+    let mut at = 0;
+    while let Some(before) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>)
+        && let Some(block) = bytes.get(at + 1..).and_then(<[u8]>::first_chunk::<BLOCK>)
+    {
+        let pairs = before.iter().zip(block);
+        if pairs.fold(false, |any, (one, other)| any | begins(*one, *other)) {
+            break;
+        }
+        at += BLOCK;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    let mut pairs = rest.iter().zip(rest.get(1..).unwrap_or_default());
+    let begin = pairs.position(|(one, other)| begins(*one, *other));
+    begin
+        .and_then(|begin| text.get(at + begin + 1..))
+        .unwrap_or_default()
 }
 
 /// Where one of some bytes stands for the first time; `far` looks for them too. In most texts one is near: there, eight bytes at a time
@@ -267,6 +322,19 @@ mod tests {
                 let far = |rest: &[u8]| memchr(b'"', rest);
                 assert_eq!(find_near(&text, [b'!', b'"'], far), Some(at));
                 assert_eq!(find_near(&text[..at], [b'!', b'"'], far), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_is_found_that_is_not_indented() {
+        for indented in 0..80 {
+            for (line, rest) in [("x", "\n y"), ("", "\nx"), ("\r", "\n\t"), ("é", "")] {
+                let before = format!(" {}\n", "a\n\tb".repeat(indented));
+                let text = format!("{before}{line}{rest}");
+                assert_eq!(unindented(&text), &text[before.len()..]);
+                assert_eq!(unindented(&text[before.len()..]), &text[before.len()..]);
+                assert_eq!(unindented(before.trim_end()), "");
             }
         }
     }

@@ -4,13 +4,16 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
+use memchr::memmem::Finder;
 
 use super::finding::Finding;
 use super::frames::{self, Frame, Frames};
 use super::markup;
-use super::page::{self, Kind, Page};
+use super::page::{self, Kind, Mark, Page};
 
-const TRACEBACK: &str = "Traceback (most recent call last)";
+static TRACEBACK: Mark = Mark::new(|| Finder::new("Traceback (most recent call last)"));
+/// In what Django answers where no page was asked for.
+static DJANGO: Mark = Mark::new(|| Finder::new("\nException Type: "));
 /// So near to its file a function is named.
 const PLACE: usize = 512;
 /// So near before a traceback a comment begins that holds it.
@@ -63,13 +66,13 @@ fn location(place: &str) -> Frame<'_> {
 
 /// What Django answers where no page was asked for.
 pub(super) fn django_text(page: &Page<'_>) -> Option<Finding> {
-    let (class, rest) = page.after("\nException Type: ")?.split_once('\n')?;
+    let (class, rest) = DJANGO.after(&page.text)?.split_once('\n')?;
     let class = class.split(" at ").next().unwrap_or(class);
     let value = rest
         .strip_prefix("Exception Value: ")
         .map_or("", first_line_of);
     let mut frames = Frames::default();
-    let trace = page::between(&page.text, TRACEBACK, "\nException Type: ")?;
+    let trace = page::before(TRACEBACK.after(&page.text)?, "\nException Type: ");
     if let Some(frame) = trace.lines().rev().find_map(frames::parse) {
         frames.push_caller(frame);
     }
@@ -112,7 +115,7 @@ pub(super) fn starlette(page: &Page<'_>) -> Option<Finding> {
 pub(super) fn traceback(page: &Page<'_>) -> Option<Finding> {
     let [text, tail] = page.parts();
     [tail, text].into_iter().find_map(|part| {
-        let trace = page::after_last(part, TRACEBACK)?;
+        let trace = TRACEBACK.after_last(part)?;
         let before = part.len() - trace.len();
         let escaped = page.kind == Kind::Markup && !in_comment(part.get(..before)?);
         exception(trace, escaped)
@@ -138,6 +141,7 @@ fn told(trace: &str, escaped: bool) -> Option<(usize, String)> {
         rest = after;
         let indented = line.starts_with([' ', '\t']);
         if indented && has_frame {
+            rest = page::unindented(rest);
             continue;
         }
         let words = plain(line, escaped);

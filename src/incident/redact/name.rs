@@ -52,7 +52,7 @@ impl Label {
             match Self::of_part(part, before) {
                 Some(found) => label = Some(found),
                 None if matches!(label, Some(Self::Authorization | Self::Cookie)) => label = None,
-                None if is(&HARMLESS, part) => label = None,
+                None if label.is_some() && is(&HARMLESS, part) => label = None,
                 None => {}
             }
             before = part;
@@ -62,11 +62,10 @@ impl Label {
 
     fn of_part(part: &[u8], before: &[u8]) -> Option<Self> {
         let part = part.trim_ascii_digits();
-        let session = is(&[b"session", b"sess"], before);
-        if session && is(&[b"id", b"key"], part) {
+        if is(&[b"id", b"key"], part) && is(&[b"session", b"sess"], before) {
             return Some(Self::Session);
         }
-        if is(&KEYS, before) && is(&[b"key"], part) {
+        if is(&[b"key"], part) && is(&KEYS, before) {
             return Some(Self::Key);
         }
         // A profiler's token only says which of its pages to look at.

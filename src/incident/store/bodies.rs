@@ -3,9 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
 
-/// How many bytes of bodies are remembered.
+/// How many bytes of bodies are remembered. They are those of the incidents, not copied; each may lie in a memory of twice its length, in
+/// which it was gathered.
 const BYTES: usize = 2 << 20;
 /// The largest body that is remembered.
 const LARGEST: usize = 128 << 10;
@@ -22,7 +24,7 @@ pub(super) struct RecentBodies {
 
 struct Known {
     seq: i64,
-    content: Box<[u8]>,
+    content: Bytes,
 }
 
 impl RecentBodies {
@@ -34,18 +36,18 @@ impl RecentBodies {
     /// The row that holds this content.
     pub(super) fn find(&self, hash: u64, content: &[u8]) -> Option<i64> {
         let known = self.known.get(&hash)?;
-        (*known.content == *content).then_some(known.seq)
+        (known.content == content).then_some(known.seq)
     }
 
     /// Remembers that a row holds this content, and forgets the oldest where there is no room.
-    pub(super) fn remember(&mut self, hash: u64, content: &[u8], seq: i64) {
+    pub(super) fn remember(&mut self, hash: u64, content: &Bytes, seq: i64) {
         if content.len() > LARGEST {
             return;
         }
         while self.bytes + content.len() > BYTES && self.forget_oldest() {}
         let known = Known {
             seq,
-            content: content.into(),
+            content: content.clone(),
         };
         self.bytes += content.len();
         match self.known.insert(hash, known) {
@@ -81,7 +83,8 @@ mod tests {
     }
 
     fn remember(recent: &mut RecentBodies, content: &[u8], seq: i64) {
-        recent.remember(recent.hash(content), content, seq);
+        let content = Bytes::copy_from_slice(content);
+        recent.remember(recent.hash(&content), &content, seq);
     }
 
     #[test]

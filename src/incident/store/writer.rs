@@ -1,5 +1,7 @@
 //! Batches: what has come in since the last commit, written in one transaction.
 
+use std::sync::LazyLock;
+
 use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior};
 
 use crate::incident::Incident;
@@ -14,6 +16,8 @@ use super::{Losses, Store, StoreError, hour_of, seq_at};
 /// How many refusals are kept.
 const REFUSALS: u64 = 10_000;
 
+static INSERT: LazyLock<String> = LazyLock::new(|| row::insert_into("incidents"));
+static INSERT_REFUSAL: LazyLock<String> = LazyLock::new(|| row::insert_into("refusals"));
 const AMEND: &str = "UPDATE incidents SET summary = ?2, fingerprint = ?3, reference = ?4, settled = ?5, body = ?6, detail = ?7
      WHERE seq = ?1";
 const HAS_BODY: &str = "SELECT 1 FROM bodies WHERE seq = ?1";
@@ -41,11 +45,9 @@ impl Store {
         let work = Work::begin(&self.connection)?;
         let mut pen = Pen {
             connection: &self.connection,
-            insert: self
-                .connection
-                .prepare_cached(&row::insert_into("incidents"))?,
+            insert: self.connection.prepare_cached(&INSERT)?,
             keep_body: self.connection.prepare_cached(KEEP_BODY)?,
-            has_body: self.connection.prepare_cached(HAS_BODY)?,
+            has_body: None,
             bodies: &mut self.bodies,
             groups: &mut self.groups,
             packer: &mut self.packer,
@@ -109,7 +111,8 @@ struct Pen<'a> {
     connection: &'a Connection,
     insert: CachedStatement<'a>,
     keep_body: CachedStatement<'a>,
-    has_body: CachedStatement<'a>,
+    /// Prepared for the first body that an equal one is known of.
+    has_body: Option<CachedStatement<'a>>,
     bodies: &'a mut RecentBodies,
     groups: &'a mut Groups,
     packer: &'a mut Packer,
@@ -129,9 +132,7 @@ impl Pen<'_> {
             Kind::Amendment => self.amend(entry.ticket.seq(), incident)?,
             Kind::Refusal => {
                 let seq = self.next_seq(incident);
-                let mut statement = self
-                    .connection
-                    .prepare_cached(&row::insert_into("refusals"))?;
+                let mut statement = self.connection.prepare_cached(&INSERT_REFUSAL)?;
                 row::insert(&mut statement, seq, incident, None, self.packer)?;
                 *self.refusals += 1;
             }
@@ -190,7 +191,11 @@ impl Pen<'_> {
         let Some(seq) = self.bodies.find(hash, content) else {
             return Ok(None);
         };
-        let there = self.has_body.exists([seq])?;
+        let has_body = match &mut self.has_body {
+            Some(prepared) => prepared,
+            none => none.insert(self.connection.prepare_cached(HAS_BODY)?),
+        };
+        let there = has_body.exists([seq])?;
         Ok(there.then_some(seq))
     }
 

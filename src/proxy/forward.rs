@@ -34,6 +34,9 @@ impl Proxy {
         let answer = client
             .send(&outgoing, &body, &route.timeouts, exchange.begun)
             .await;
+        if body.has_ended() {
+            exchange.peer.body_read();
+        }
         // What was never asked for may still come, or not: nothing after it can be told apart (RFC 9110, 10.1.1).
         exchange
             .closes

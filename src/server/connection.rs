@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Request;
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -59,11 +61,11 @@ pub(super) async fn serve<H: Handler>(
     let watch = Arc::new(Watch::new());
     let peer = Rc::new(Peer::new(address, Arc::clone(&watch)));
     let service = || {
-        service_fn(|request| {
+        service_fn(|request: Request<Incoming>| {
             let handler = Rc::clone(&shared.handler);
             let (peer, watch) = (Rc::clone(&peer), Arc::clone(&watch));
             async move {
-                watch.exchange();
+                watch.exchange(!request.body().is_end_stream());
                 let response = handler.handle(request, peer).await;
                 Ok::<_, Infallible>(response.map(|body| Served {
                     body,
@@ -158,7 +160,7 @@ impl<'a> Guard<'a> {
         connection: &mut http1::Connection<TokioIo<Stream>, S>,
     ) -> Poll<Busy>
     where
-        S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+        S: hyper::service::HttpService<Incoming, ResBody = B>,
         S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
         B: Body + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -260,9 +262,8 @@ pub(super) const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
 
-    use http::{Request, Response};
+    use http::Response;
     use http_body_util::Full;
-    use hyper::body::Incoming;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::task::{LocalSet, spawn_local};
@@ -281,6 +282,15 @@ mod tests {
             request: Request<Incoming>,
             _peer: Rc<Peer>,
         ) -> Response<Full<Bytes>> {
+            if request.uri().path() == "/unread" {
+                // Somebody may still read the body.
+                let response = Response::new(Full::from("/unread"));
+                spawn_local(async move {
+                    sleep(Duration::from_secs(20)).await;
+                    drop(request);
+                });
+                return response;
+            }
             Response::new(Full::from(request.uri().path().to_owned()))
         }
 
@@ -367,6 +377,25 @@ mod tests {
                     assert!(rest.is_empty(), "it is closed, without an answer");
                 }
             }
+        };
+        LocalSet::new().run_until(test).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_body_is_not_taken_for_a_request() {
+        let test = async {
+            let (mut client, _shared) = client().await;
+            let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+            let length = smuggled.len() + 100;
+            let head =
+                format!("POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+            ask(&mut client, &format!("{head}{}", "x".repeat(10)), "/unread").await;
+            seconds(5).await;
+            client.write_all(smuggled.as_bytes()).await.unwrap();
+            seconds(5).await;
+            let mut answer = [0; 100];
+            let read = client.try_read(&mut answer);
+            assert!(!matches!(read, Ok(1..)), "{read:?}");
         };
         LocalSet::new().run_until(test).await;
     }

@@ -20,6 +20,8 @@ pub(crate) struct Watch {
     /// Milliseconds from `opened`, plus one, to the moment at which a write first found the client not reading; 0 is never.
     blocked: AtomicU64,
     aborted: AtomicBool,
+    /// Whether bytes of the last request's body may still come.
+    in_body: AtomicBool,
 }
 
 /// A moment that nobody has looked at the clock for: a head that comes whole needs none.
@@ -46,6 +48,7 @@ impl Watch {
             since: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
             aborted: AtomicBool::new(false),
+            in_body: AtomicBool::new(false),
         }
     }
 
@@ -64,9 +67,15 @@ impl Watch {
         }
     }
 
-    /// A request's head is complete.
-    pub(crate) fn exchange(&self) {
+    /// A request's head is complete; whether a body follows.
+    pub(crate) fn exchange(&self, body: bool) {
         self.doing.store(Doing::Exchange as u8, Ordering::Relaxed);
+        self.in_body.store(body, Ordering::Relaxed);
+    }
+
+    /// The request's body was read to its end.
+    pub(crate) fn body_read(&self) {
+        self.in_body.store(false, Ordering::Relaxed);
     }
 
     /// A request is answered.
@@ -101,13 +110,15 @@ impl Watch {
         self.aborted.load(Ordering::Relaxed)
     }
 
-    /// Whether it has waited for a request for so long, with nothing to be written.
+    /// Whether it has waited for a request for so long, with nothing to be written, and nothing left to come of the one
+    /// before: what comes next is a head.
     pub(crate) fn has_rested(&self, time: Duration) -> bool {
         let spent = self
             .now()
             .saturating_sub(self.since.load(Ordering::Relaxed));
         self.doing() == Doing::Idle
             && self.blocked.load(Ordering::Relaxed) == 0
+            && !self.in_body.load(Ordering::Relaxed)
             && Duration::from_millis(spent) >= time
     }
 
@@ -182,7 +193,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_may_wait_and_a_begun_head_may_not() {
         let watch = Watch::new();
-        watch.exchange();
+        watch.exchange(false);
         tokio::time::advance(Duration::from_secs(500)).await;
         assert!(
             watch.left(&timeouts(), LOOK).is_some(),
@@ -202,7 +213,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_stops_is_noticed_during_an_exchange() {
         let watch = Watch::new();
-        watch.exchange();
+        watch.exchange(false);
         watch.blocked();
         tokio::time::advance(Duration::from_secs(29)).await;
         watch.blocked();

@@ -46,6 +46,11 @@ impl Peer {
         "http"
     }
 
+    /// The body of the request under way was read to its end.
+    pub fn body_read(&self) {
+        self.watch.body_read();
+    }
+
     /// Ends the connection with a reset instead of a clean close, so that an answer whose end is the connection's
     /// end does not look whole.
     pub fn abort(&self) {

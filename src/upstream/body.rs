@@ -105,6 +105,12 @@ impl RequestBody {
         self.0.as_ref().is_none_or(|source| !source.begun.get())
     }
 
+    /// Whether all of it was read.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.as_ref().is_none_or(|source| source.ended.get())
+    }
+
     /// When its last piece was sent; now, as long as the client is the one that is waited for.
     pub(super) fn progress(&self) -> Option<Instant> {
         let source = self.0.as_ref()?;

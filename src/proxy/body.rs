@@ -80,8 +80,12 @@ impl Passing {
                 if self.by_close {
                     self.exchange.peer.abort();
                 }
-                self.proxy
-                    .broken_off(&self.exchange, &self.route, self.status, fault);
+                if let AnswerFault::Request(_) = fault {
+                    COUNTERS.client_gone.add_one();
+                } else {
+                    self.proxy
+                        .broken_off(&self.exchange, &self.route, self.status, fault);
+                }
             }
             Poll::Ready(None) => self.ended = true,
             Poll::Pending => {}

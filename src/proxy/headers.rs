@@ -292,7 +292,7 @@ fn settle_length(headers: &mut HeaderMap) {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else { return };
     let repeated = lengths.next().is_some();
-    let single = first.as_bytes().iter().all(u8::is_ascii_digit);
+    let single = !first.is_empty() && first.as_bytes().iter().all(u8::is_ascii_digit);
     if !repeated && single {
         return;
     }

@@ -51,9 +51,15 @@ impl Alarm {
         self.since = None;
     }
 
-    /// Ready when nothing has come for so long.
-    pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
+    /// Ready when nothing has come for so long, and since `other` either.
+    pub(super) fn poll_pause(
+        &mut self,
+        cx: &mut Context<'_>,
+        other: impl Fn() -> Option<Instant>,
+        limit: Duration,
+    ) -> Poll<()> {
         let since = *self.since.get_or_insert_with(Instant::now);
-        self.poll_over(cx, || since + limit)
+        let last = || other().map_or(since, |other| other.max(since));
+        self.poll_over(cx, || last() + limit)
     }
 }

@@ -1,4 +1,4 @@
-//! The two bodies of an exchange: the request's on its way to the app, and the answer's on its way back.
+//! A request's body on its way to the app.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -14,8 +14,6 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::alarm::Alarm;
-use super::http1::{Broken, Decoded, Fault};
-use super::pool::Lease;
 
 /// How much of a request's body is read and thrown away when nobody wants it any more, and for how long, so that the
 /// client hears the answer instead of a reset.
@@ -52,6 +50,10 @@ pub struct RequestBody(Option<Rc<Source>>);
 #[derive(Debug)]
 struct Source {
     incoming: RefCell<Option<Incoming>>,
+    /// What was taken and has not left; it comes first.
+    returned: RefCell<Option<Bytes>>,
+    /// Nothing more comes of `incoming`.
+    drained: Cell<bool>,
     limits: BodyLimits,
     taken: Cell<u64>,
     begun: Cell<bool>,
@@ -81,6 +83,8 @@ impl RequestBody {
         }
         Self(Some(Rc::new(Source {
             incoming: RefCell::new(Some(incoming)),
+            returned: RefCell::new(None),
+            drained: Cell::new(false),
             limits,
             taken: Cell::new(0),
             begun: Cell::new(false),
@@ -97,6 +101,18 @@ impl RequestBody {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Gives back what was taken of it and has not left. Nothing else was taken.
+    pub(super) fn put_back(&self, piece: Bytes) {
+        if let Some(source) = &self.0 {
+            source.taken.set(0);
+            source.begun.set(false);
+            source.ended.set(false);
+            source
+                .returned
+                .replace(Some(piece).filter(|piece| !piece.is_empty()));
+        }
     }
 
     /// Whether it can be sent again: nothing of it was taken yet.
@@ -176,18 +192,29 @@ impl Source {
             return Poll::Ready(None);
         };
         self.begun.set(true);
-        let polled = Pin::new(body).poll_frame(cx);
+        if let Some(piece) = self.returned.take() {
+            return Poll::Ready(Some(self.count(Frame::data(piece))));
+        }
+        let polled = if self.drained.get() {
+            Poll::Ready(None)
+        } else {
+            Pin::new(body).poll_frame(cx)
+        };
         self.awaited.set(polled.is_pending());
         match polled {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.count(frame))),
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(BodyFault::Broken)))),
             Poll::Ready(None) => {
                 self.progress.set(Instant::now());
+                self.drained.set(true);
                 self.ended.set(true);
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let over = self.pause.borrow_mut().poll_pause(cx, self.limits.pause);
+                let over = self
+                    .pause
+                    .borrow_mut()
+                    .poll_pause(cx, || None, self.limits.pause);
                 over.map(|()| Some(Err(self.fail(BodyFault::Stalled))))
             }
         }
@@ -264,11 +291,9 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         self.0.as_ref().is_none_or(|source| {
-            let ended = source
-                .incoming
-                .borrow()
-                .as_ref()
-                .is_none_or(Body::is_end_stream);
+            let incoming = source.incoming.borrow();
+            let ended = source.returned.borrow().is_none()
+                && incoming.as_ref().is_none_or(Body::is_end_stream);
             if ended {
                 source.ended.set(true);
             }
@@ -278,11 +303,18 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Some(source) => source
-                .incoming
-                .borrow()
-                .as_ref()
-                .map_or_else(SizeHint::new, Body::size_hint),
+            Some(source) => {
+                let incoming = source.incoming.borrow();
+                let hint = incoming
+                    .as_ref()
+                    .map_or_else(SizeHint::new, Body::size_hint);
+                let returned = source.returned.borrow();
+                let returned = returned.as_ref().map_or(0, |piece| piece.len() as u64);
+                match hint.exact() {
+                    Some(rest) => SizeHint::with_exact(rest + returned),
+                    None => SizeHint::new(),
+                }
+            }
             None => SizeHint::with_exact(0),
         }
     }
@@ -299,109 +331,3 @@ impl fmt::Display for BodyFault {
 }
 
 impl std::error::Error for BodyFault {}
-
-/// Why an answer's body did not come whole.
-#[derive(Debug)]
-pub enum AnswerFault {
-    /// The app broke it off, or its framing is broken.
-    Broken(Broken),
-    /// Nothing came for this long.
-    Stalled(Duration),
-}
-
-/// An answer's body, and the connection that it comes over. At its end the connection goes back to its pool; dropped
-/// before that, the connection is closed.
-#[derive(Debug)]
-pub struct AnswerBody {
-    lease: Option<Lease>,
-    request: RequestBody,
-    pause: Duration,
-}
-
-impl AnswerBody {
-    /// `pause` is the longest time between two pieces.
-    pub(super) fn new(lease: Lease, request: RequestBody, pause: Duration) -> Self {
-        let mut body = Self {
-            lease: Some(lease),
-            request,
-            pause,
-        };
-        body.end_if_over();
-        body
-    }
-
-    /// The next piece.
-    ///
-    /// # Errors
-    ///
-    /// When it will not come whole. The connection is closed then.
-    pub fn poll_piece(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
-        let Some(lease) = &mut self.lease else {
-            return Poll::Ready(None);
-        };
-        let connection = lease.connection();
-        match ready!(connection.poll_body(cx, &mut self.request, self.pause)) {
-            Ok(Decoded::Data(data)) => {
-                self.end_if_over();
-                Poll::Ready(Some(Ok(Frame::data(data))))
-            }
-            Ok(Decoded::Trailers(trailers)) => {
-                self.end_if_over();
-                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
-            }
-            Ok(Decoded::Over | Decoded::More) => {
-                self.end_if_over();
-                Poll::Ready(None)
-            }
-            Err(fault) => {
-                self.lease = None;
-                Poll::Ready(Some(Err(match fault {
-                    Fault::App(broken) => AnswerFault::Broken(broken),
-                    Fault::Late => AnswerFault::Stalled(self.pause),
-                })))
-            }
-        }
-    }
-
-    /// Whether the body is over.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.lease.is_none()
-    }
-
-    /// What is known of its length.
-    #[must_use]
-    pub fn size_hint(&self) -> SizeHint {
-        self.lease
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), Lease::size_hint)
-    }
-
-    /// Gives the connection back at the end. It cannot be used again where the request is still on its way.
-    fn end_if_over(&mut self) {
-        if let Some(lease) = self.lease.take_if(|lease| lease.connection().is_over()) {
-            lease.give_back();
-        }
-    }
-}
-
-impl fmt::Display for AnswerFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Broken(_) => f.write_str("the app broke its answer off"),
-            Self::Stalled(pause) => write!(f, "the app sent nothing more for {pause:?}"),
-        }
-    }
-}
-
-impl std::error::Error for AnswerFault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Broken(error) => Some(error),
-            Self::Stalled(_) => None,
-        }
-    }
-}

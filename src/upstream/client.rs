@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::{Method, response};
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{AnswerBody, RequestBody};
+use super::answer::AnswerBody;
+use super::body::RequestBody;
 use super::error::{ErrorKind, UpstreamError};
 use super::http1::{Broken, Fault, Head};
 use super::pool::{Lease, Pool, Reuse};
@@ -112,15 +113,14 @@ impl Client {
         reuse: Reuse,
         (timeouts, begun, deadline): (&Timeouts, Instant, Instant),
     ) -> Result<(response::Parts, AnswerBody), Failed> {
-        let mut lease = match self.pool.take_idle(reuse, begun) {
-            Some(lease) => lease,
+        let (mut lease, begun) = if let Some(lease) = self.pool.take_idle(reuse, begun) {
+            (lease, begun)
+        } else {
             // Boxed, as is all that is rare: the future of a passing request is moved about and stays small.
-            None => Box::pin(self.connection(timeouts, deadline))
-                .await
-                .map_err(Failed::unsent)?,
+            let waiting = Box::pin(self.connection(timeouts, deadline));
+            // What was spent on it, and on other attempts, is not the app's time.
+            (waiting.await.map_err(Failed::unsent)?, Instant::now())
         };
-        // What was spent on a connection, and on other attempts, is not the app's time.
-        let begun = if lease.reused { begun } else { Instant::now() };
         let mut request = body.clone();
         lease.connection().begin(head, body);
         let answer = poll_fn(|cx| {
@@ -129,7 +129,7 @@ impl Client {
         });
         let head = answer
             .await
-            .map_err(|fault| Failed::sending(fault, &lease, deadline))?;
+            .map_err(|fault| Failed::sending(fault, &mut lease, body, deadline))?;
         body.answered();
         let body = AnswerBody::new(lease, request, timeouts.body);
         Ok((head, body))
@@ -186,7 +186,10 @@ impl Failed {
     }
 
     /// The exchange on a connection came to nothing.
-    fn sending(fault: Fault, lease: &Lease, deadline: Instant) -> Self {
+    fn sending(fault: Fault, lease: &mut Lease, body: &RequestBody, deadline: Instant) -> Self {
+        if let Some(piece) = lease.connection().take_unsent() {
+            body.put_back(piece);
+        }
         let error = match fault {
             Fault::App(Broken::Request(fault)) => UpstreamError::new(ErrorKind::Request(fault)),
             Fault::App(broken @ Broken::Malformed(_)) => {
@@ -212,7 +215,7 @@ impl Failed {
     fn is_safe(&self, idempotent: bool, body: &RequestBody) -> bool {
         match self.error.kind() {
             ErrorKind::ConnectFailed | ErrorKind::ConnectTimeout | ErrorKind::DnsFailed => true,
-            ErrorKind::ClosedEarly => self.unsent || (idempotent && body.is_whole()),
+            ErrorKind::ClosedEarly => body.is_whole() && (self.unsent || idempotent),
             ErrorKind::TlsFailed
             | ErrorKind::HeadTimeout
             | ErrorKind::Malformed

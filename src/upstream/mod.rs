@@ -5,6 +5,7 @@
 //! an answer's head by the upstream's `max_head` and `max_headers`.
 
 mod alarm;
+mod answer;
 mod balance;
 mod body;
 mod capacity;
@@ -24,7 +25,8 @@ use std::time::Duration;
 
 use crate::config;
 
-pub use body::{AnswerBody, AnswerFault, BodyFault, BodyLimits, RequestBody, linger};
+pub use answer::{AnswerBody, AnswerFault};
+pub use body::{BodyFault, BodyLimits, RequestBody, linger};
 pub use capacity::Capacity;
 pub use client::{Answer, Client};
 pub use error::{ErrorKind, UpstreamError, chain};

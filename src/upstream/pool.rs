@@ -181,6 +181,10 @@ impl Pool {
 
     /// Takes a connection back: for one that waits, or to be idle.
     fn put(&self, mut connection: Connection) {
+        // One that waits uses it at once, so that the runtime has not looked at it in between.
+        if self.0.upstream.capacity.is_wanted() && !connection.http.is_surely_quiet() {
+            return;
+        }
         match self.0.upstream.capacity.next(self.0.worker) {
             Next::Nobody => {}
             Next::Other => return drop(connection),

@@ -7,17 +7,17 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode, response};
 use http_body::SizeHint;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::Instant;
 
-use super::decoder::{Broken, Decoded, Decoder};
+use super::decoder::{self, Broken, Decoded, Decoder};
 use super::head::{self, Head, Parsed};
 use super::output::Output;
 use crate::upstream::alarm::Alarm;
-use crate::upstream::body::RequestBody;
+use crate::upstream::body::{BodyFault, RequestBody};
 use crate::upstream::stream::Stream;
 
 /// What is read at first, in bytes; more at a time where more comes.
@@ -44,6 +44,8 @@ pub(in crate::upstream) struct Connection {
     output: Output,
     method: Method,
     decoder: Decoder,
+    /// Whether the answer has no body whatever its head says.
+    bodiless: bool,
     /// Whether it can be used again, as far as is known.
     persistent: bool,
     /// How much may come before a head is whole: interim answers have no other end.
@@ -52,6 +54,10 @@ pub(in crate::upstream) struct Connection {
     /// so that a head of many small pieces costs no more than one of a few.
     checked: usize,
     alarm: Alarm,
+    /// Why the rest of the request could not be sent.
+    fault: Option<BodyFault>,
+    /// Who reads the answer while the rest of the request is sent.
+    reader: Option<Waker>,
 }
 
 /// Why there is no answer.
@@ -73,10 +79,13 @@ impl Connection {
             output: Output::new(),
             method: Method::GET,
             decoder: Decoder::Length(0),
+            bodiless: false,
             persistent: true,
             allowance: 0,
             checked: 0,
             alarm: Alarm::new(),
+            fault: None,
+            reader: None,
         }
     }
 
@@ -133,6 +142,7 @@ impl Connection {
                 if !head.status.is_informational() {
                     let (decoder, doubtful) = Decoder::of(&self.method, &mut head)?;
                     self.persistent &= persistent && !doubtful;
+                    self.bodiless = decoder::is_bodiless(&self.method, head.status);
                     self.decoder = decoder;
                 }
                 return Poll::Ready(Ok(head));
@@ -155,14 +165,29 @@ impl Connection {
         }
     }
 
-    /// The next of the answer's body, while the rest of the request is sent.
-    pub(in crate::upstream) fn poll_body(
+    /// Sends the rest of the request while somebody else reads the answer: ready when there is nothing left to send. What
+    /// is wrong with it is said by [`Self::poll_body`].
+    pub(in crate::upstream) fn poll_rest(
         &mut self,
         cx: &mut Context<'_>,
         request: &mut RequestBody,
+    ) -> Poll<()> {
+        let sent = ready!(self.output.poll_send(cx, &mut self.stream, request));
+        self.fault = sent.err();
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        Poll::Ready(())
+    }
+
+    /// The next of the answer's body.
+    pub(in crate::upstream) fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &RequestBody,
         pause: Duration,
     ) -> Poll<Result<Decoded, Fault>> {
-        if let Poll::Ready(Err(fault)) = self.output.poll_send(cx, &mut self.stream, request) {
+        if let Some(fault) = self.fault {
             return Poll::Ready(Err(Fault::App(Broken::Request(fault))));
         }
         loop {
@@ -183,8 +208,15 @@ impl Connection {
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(Fault::App(Broken::Closed(Some(error)))));
                 }
+                Poll::Pending if self.output.is_sent() => {
+                    let over = self.alarm.poll_pause(cx, || None, pause);
+                    return over.map(|()| Err(Fault::Late));
+                }
                 Poll::Pending => {
-                    return self.alarm.poll_pause(cx, pause).map(|()| Err(Fault::Late));
+                    self.reader = Some(cx.waker().clone());
+                    // The app may wait for the request, as long as that moves.
+                    let over = self.alarm.poll_pause(cx, || request.progress(), pause);
+                    return over.map(|()| Err(Fault::Late));
                 }
             }
         }
@@ -200,6 +232,16 @@ impl Connection {
         self.decoder.size_hint()
     }
 
+    /// Whether all of the request was sent.
+    pub(in crate::upstream) fn is_sent(&self) -> bool {
+        self.output.is_sent()
+    }
+
+    /// What was taken of the request's body when nothing of the request has left; `None` where that cannot be undone.
+    pub(in crate::upstream) fn take_unsent(&mut self) -> Option<Bytes> {
+        self.output.take_unsent()
+    }
+
     /// Whether anything of the request has left.
     pub(in crate::upstream) fn has_begun(&self) -> bool {
         self.output.begun
@@ -208,10 +250,15 @@ impl Connection {
     /// Ends an exchange; whether the connection can take another: request and answer were whole, nothing came after
     /// them, and the app did not say otherwise.
     pub(in crate::upstream) fn settle(&mut self) -> bool {
-        let reusable = self.persistent
+        let mut reusable = self.persistent
             && self.decoder.is_over()
             && self.output.is_sent()
             && self.input.is_empty();
+        if reusable && self.bodiless {
+            // Apps that send a body all the same send it a little later.
+            reusable = self.is_surely_quiet();
+        }
+        self.reader = None;
         self.input = BytesMut::new();
         self.output.rest();
         reusable
@@ -230,6 +277,16 @@ impl Connection {
     /// [`Self::is_quiet`], now.
     pub(in crate::upstream) fn is_quiet_now(&mut self) -> bool {
         self.is_quiet(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// [`Self::is_quiet`], asked of the kernel: what has come since the runtime last looked counts too.
+    pub(in crate::upstream) fn is_surely_quiet(&mut self) -> bool {
+        let nothing_came = self
+            .stream
+            .peek()
+            .is_err_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock));
+        // What came may be TLS's own.
+        nothing_came || (self.stream.is_tls() && self.is_quiet_now())
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

@@ -46,10 +46,7 @@ pub enum Broken {
 impl Decoder {
     /// The body that follows a head which answers `method`; whether the connection is not to be trusted after it.
     pub(super) fn of(method: &Method, head: &mut response::Parts) -> Result<(Self, bool), Broken> {
-        let bodiless = matches!(
-            head.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        );
+        let bodiless = is_bodiless(method, head.status);
         if let Some(coding) = coding(&head.headers)? {
             if head.version == Version::HTTP_10 {
                 // RFC 9112, 6.1: its framing is faulty.
@@ -57,13 +54,13 @@ impl Decoder {
             }
             // RFC 9112, 6.3: read as chunked, a length is dropped, and the connection is closed after it.
             let doubtful = head.headers.remove(CONTENT_LENGTH).is_some();
-            return Ok(if bodiless || method == Method::HEAD {
+            return Ok(if bodiless {
                 (Self::Length(0), doubtful)
             } else {
                 (Self::Chunked(coding), doubtful)
             });
         }
-        if bodiless || method == Method::HEAD {
+        if bodiless {
             return Ok((Self::Length(0), false));
         }
         Ok((
@@ -114,6 +111,12 @@ impl Decoder {
             Self::Chunked(_) | Self::Close => SizeHint::new(),
         }
     }
+}
+
+/// Whether an answer has no body whatever its head says (RFC 9112, 6.3).
+pub(super) fn is_bodiless(method: &Method, status: StatusCode) -> bool {
+    let statuses = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+    method == Method::HEAD || statuses.contains(&status)
 }
 
 /// `chunked`, the only coding that is understood; `None` where there is no `Transfer-Encoding`.

@@ -40,6 +40,8 @@ pub(super) struct Output {
     state: State,
     /// Whether anything of this request has left.
     pub(super) begun: bool,
+    /// Whether the body's trailers were taken.
+    trailers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,7 @@ impl Output {
             ended: true,
             state: State::Sent,
             begun: false,
+            trailers: false,
         }
     }
 
@@ -78,11 +81,20 @@ impl Output {
         self.ended = self.framing == Framing::None;
         self.state = State::Sending;
         self.begun = false;
+        self.trailers = false;
+        self.piece = Bytes::new();
+        self.end = b"";
     }
 
     /// Whether all of the request was written.
     pub(super) fn is_sent(&self) -> bool {
         self.state == State::Sent
+    }
+
+    /// What was taken of the body when nothing has left; `None` where more was taken than one piece.
+    pub(super) fn take_unsent(&mut self) -> Option<Bytes> {
+        let whole = !self.begun && !self.trailers;
+        whole.then(|| std::mem::take(&mut self.piece))
     }
 
     /// Keeps no more than a small buffer until the next request.
@@ -216,6 +228,7 @@ impl Output {
     /// The body is over.
     fn finish(&mut self, trailers: &HeaderMap) -> Result<(), BodyFault> {
         self.ended = true;
+        self.trailers = !trailers.is_empty();
         match self.framing {
             Framing::None | Framing::Length(0) => return Ok(()),
             Framing::Length(_) => return Err(BodyFault::Broken),

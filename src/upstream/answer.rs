@@ -1,0 +1,191 @@
+//! An answer's body on its way back, and the connection that it comes over.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::task::{AbortHandle, spawn_local};
+
+use super::body::{BodyFault, RequestBody};
+use super::http1::{Broken, Decoded, Fault};
+use super::pool::Lease;
+
+/// Why an answer's body did not come whole.
+#[derive(Debug)]
+pub enum AnswerFault {
+    /// The app broke it off, or its framing is broken.
+    Broken(Broken),
+    /// Nothing came for this long.
+    Stalled(Duration),
+    /// It was still under way when the request's own body failed, which is no failure of the app's.
+    Request(BodyFault),
+}
+
+/// An answer's body, and the connection that it comes over. At its end the connection goes back to its pool; dropped
+/// before that, the connection is closed.
+#[derive(Debug)]
+pub struct AnswerBody {
+    connection: Held,
+    request: RequestBody,
+    pause: Duration,
+}
+
+/// Who has the connection of an answer.
+#[derive(Debug)]
+enum Held {
+    Own(Lease),
+    /// The rest of the request is still on its way, whether or not anybody reads the answer.
+    Shared(Rc<RefCell<Lease>>, Upload),
+    /// It was given back, or closed.
+    None,
+}
+
+/// The task that sends the rest of a request; it ends with the answer.
+#[derive(Debug)]
+struct Upload(AbortHandle);
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Held {
+    fn new(mut lease: Lease, request: &RequestBody) -> Self {
+        if lease.connection().is_over() || lease.connection().is_sent() {
+            return Self::Own(lease);
+        }
+        let shared = Rc::new(RefCell::new(lease));
+        let (lease, mut request) = (Rc::clone(&shared), request.clone());
+        let sending = async move {
+            poll_fn(|cx| lease.borrow_mut().connection().poll_rest(cx, &mut request)).await;
+        };
+        Self::Shared(shared, Upload(spawn_local(sending).abort_handle()))
+    }
+
+    fn with<T>(&mut self, look: impl FnOnce(&mut Lease) -> T) -> Option<T> {
+        match self {
+            Self::Own(lease) => Some(look(lease)),
+            Self::Shared(lease, _) => Some(look(&mut lease.borrow_mut())),
+            Self::None => None,
+        }
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.with(|lease| lease.connection().is_over())
+            .unwrap_or(true)
+    }
+
+    /// Gives the connection back; one whose request is still on its way is closed.
+    fn give_back(&mut self) {
+        match std::mem::replace(self, Self::None) {
+            Self::Own(lease) => lease.give_back(),
+            Self::Shared(lease, upload) => {
+                if let Ok(lease) = Rc::try_unwrap(lease) {
+                    lease.into_inner().give_back();
+                }
+                drop(upload);
+            }
+            Self::None => {}
+        }
+    }
+}
+
+impl AnswerBody {
+    /// `pause` is the longest time between two pieces.
+    pub(super) fn new(lease: Lease, request: RequestBody, pause: Duration) -> Self {
+        let mut body = Self {
+            connection: Held::new(lease, &request),
+            request,
+            pause,
+        };
+        body.end_if_over();
+        body
+    }
+
+    /// The next piece.
+    ///
+    /// # Errors
+    ///
+    /// When it will not come whole. The connection is closed then.
+    pub fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+        let (request, pause) = (&self.request, self.pause);
+        let polled = self
+            .connection
+            .with(|lease| lease.connection().poll_body(cx, request, pause));
+        let Some(polled) = polled else {
+            return Poll::Ready(None);
+        };
+        match ready!(polled) {
+            Ok(Decoded::Data(data)) => {
+                self.end_if_over();
+                Poll::Ready(Some(Ok(Frame::data(data))))
+            }
+            Ok(Decoded::Trailers(trailers)) => {
+                self.end_if_over();
+                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+            }
+            Ok(Decoded::Over | Decoded::More) => {
+                self.end_if_over();
+                Poll::Ready(None)
+            }
+            Err(fault) => {
+                self.connection = Held::None;
+                Poll::Ready(Some(Err(match fault {
+                    Fault::App(Broken::Request(fault)) => AnswerFault::Request(fault),
+                    Fault::App(broken) => AnswerFault::Broken(broken),
+                    Fault::Late => AnswerFault::Stalled(self.pause),
+                })))
+            }
+        }
+    }
+
+    /// Whether the body is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.connection, Held::None)
+    }
+
+    /// What is known of its length.
+    #[must_use]
+    pub fn size_hint(&self) -> SizeHint {
+        match &self.connection {
+            Held::Own(lease) => lease.size_hint(),
+            Held::Shared(lease, _) => lease.borrow().size_hint(),
+            Held::None => SizeHint::with_exact(0),
+        }
+    }
+
+    fn end_if_over(&mut self) {
+        if self.connection.is_over() {
+            self.connection.give_back();
+        }
+    }
+}
+
+impl fmt::Display for AnswerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(_) => f.write_str("the app broke its answer off"),
+            Self::Stalled(pause) => write!(f, "the app sent nothing more for {pause:?}"),
+            Self::Request(fault) => write!(f, "{fault}"),
+        }
+    }
+}
+
+impl std::error::Error for AnswerFault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Broken(error) => Some(error),
+            Self::Stalled(_) | Self::Request(_) => None,
+        }
+    }
+}

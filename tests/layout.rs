@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Modules that everyone may use.
-const EVERYONES: [&str; 3] = ["config", "request_id", "telemetry"];
+const EVERYONES: [&str; 4] = ["config", "http1", "request_id", "telemetry"];
 
 /// Lines of a file before its tests.
 const MAX_LINES: usize = 500;
@@ -26,9 +26,8 @@ enum Uses {
 fn direction(module: &str) -> Option<Uses> {
     Some(match module {
         "cli" | "gateway" | "lib" | "main" => Uses::All,
-        "config" | "request_id" | "telemetry" | "server" | "upstream" | "incident" | "page" => {
-            Uses::These(&[])
-        }
+        "config" | "http1" | "request_id" | "telemetry" | "server" | "upstream" | "incident"
+        | "page" => Uses::These(&[]),
         "intercept" => Uses::These(&["upstream"]),
         "proxy" => Uses::These(&["server::Peer", "upstream", "intercept", "incident", "page"]),
         "admin" => Uses::These(&["server", "upstream", "incident", "page"]),

@@ -12,8 +12,9 @@ use http_body::{Frame, SizeHint};
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::body::{BodyFault, RequestBody};
-use super::http1::{Broken, Decoded, Fault};
+use super::http1::{Broken, Fault};
 use super::pool::Lease;
+use crate::http1::Decoded;
 
 /// Why an answer's body did not come whole.
 #[derive(Debug)]

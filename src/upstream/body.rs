@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::alarm::Alarm;
+use crate::http1::Alarm;
 
 /// How much of a request's body is read and thrown away when nobody wants it any more, and for how long, so that the
 /// client hears the answer instead of a reset.

@@ -4,7 +4,6 @@
 //! within the limits that the configuration states for the process. Bounds: connections and queue by [`Capacity`],
 //! an answer's head by the upstream's `max_head` and `max_headers`.
 
-mod alarm;
 mod answer;
 mod balance;
 mod body;

@@ -1,27 +1,22 @@
 //! A connection to an app, from one exchange to the next.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Method, StatusCode, response};
-use http_body::SizeHint;
-use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use http_body::{Body as _, SizeHint};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
-use super::decoder::{self, Broken, Decoded, Decoder};
+use super::framing::{self, Broken};
 use super::head::{self, Head, Parsed};
-use super::output::Output;
-use crate::upstream::alarm::Alarm;
+use crate::http1::{Alarm, Decoded, Decoder, Framing, Input, Malformed, Output, Unsent};
 use crate::upstream::body::{BodyFault, RequestBody};
 use crate::upstream::stream::Stream;
-
-/// What is read at first, in bytes; more at a time where more comes.
-const FIRST_READ: usize = 16 * 1024;
 
 /// What bounds an answer.
 #[derive(Clone, Copy, Debug)]
@@ -38,10 +33,10 @@ pub(in crate::upstream) struct Limits {
 pub(in crate::upstream) struct Connection {
     stream: Stream,
     limits: Limits,
-    input: BytesMut,
-    /// How much is read at once.
-    reads: usize,
+    input: Input,
     output: Output,
+    /// The app does not read any more. What it has written already says how this ends.
+    deaf: bool,
     method: Method,
     decoder: Decoder,
     /// Whether the answer has no body whatever its head says.
@@ -69,14 +64,20 @@ pub(in crate::upstream) enum Fault {
     Late,
 }
 
+impl From<Malformed> for Fault {
+    fn from(malformed: Malformed) -> Self {
+        Self::App(malformed.into())
+    }
+}
+
 impl Connection {
     pub(in crate::upstream) fn new(stream: Stream, limits: Limits) -> Self {
         Self {
             stream,
             limits,
-            input: BytesMut::new(),
-            reads: FIRST_READ,
+            input: Input::new(limits.read),
             output: Output::new(),
+            deaf: false,
             method: Method::GET,
             decoder: Decoder::Length(0),
             bodiless: false,
@@ -91,7 +92,14 @@ impl Connection {
 
     /// Begins an exchange. Nothing is written before [`Self::poll_answer`].
     pub(in crate::upstream) fn begin(&mut self, head: &impl Head, body: &RequestBody) {
-        self.output.begin(head, body);
+        let framing = match body.size_hint().exact() {
+            _ if body.is_empty() => Framing::None,
+            Some(length) => Framing::Length(length),
+            None => Framing::Chunked,
+        };
+        self.output
+            .begin(framing, |line| head::write(head, framing, line));
+        self.deaf = false;
         self.method = head.method().clone();
         self.allowance = self.limits.read.saturating_mul(3);
         self.decoder = Decoder::Close;
@@ -107,7 +115,7 @@ impl Connection {
         due: impl Fn(&RequestBody) -> Instant,
     ) -> Poll<Result<response::Parts, Fault>> {
         loop {
-            if let Poll::Ready(Err(fault)) = self.output.poll_send(cx, &mut self.stream, body) {
+            if let Poll::Ready(Err(fault)) = self.poll_send(cx, body) {
                 return Poll::Ready(Err(Fault::App(Broken::Request(fault))));
             }
             match self.poll_head(cx) {
@@ -126,8 +134,8 @@ impl Connection {
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<response::Parts, Broken>> {
         loop {
             let limits = (self.limits.head, self.limits.fields);
-            if !self.input.is_empty()
-                && let Some(parsed) = head::parse(&mut self.input, limits)?
+            if !self.input.bytes.is_empty()
+                && let Some(parsed) = head::parse(&mut self.input.bytes, limits)?
             {
                 self.checked = 0;
                 let Parsed {
@@ -140,20 +148,21 @@ impl Connection {
                     )));
                 }
                 if !head.status.is_informational() {
-                    let (decoder, doubtful) = Decoder::of(&self.method, &mut head)?;
+                    let (decoder, doubtful) = framing::decoder(&self.method, &mut head)?;
                     self.persistent &= persistent && !doubtful;
-                    self.bodiless = decoder::is_bodiless(&self.method, head.status);
+                    self.bodiless = framing::is_bodiless(&self.method, head.status);
                     self.decoder = decoder;
                 }
                 return Poll::Ready(Ok(head));
             }
-            if self.input.len() > 2 * self.checked {
-                head::check(&self.input, self.limits.fields)?;
-                self.checked = self.input.len();
+            if self.input.bytes.len() > 2 * self.checked {
+                head::check(&self.input.bytes, self.limits.fields)?;
+                self.checked = self.input.bytes.len();
             }
-            let count = ready!(self.poll_fill(cx)).map_err(|error| Broken::Closed(Some(error)))?;
+            let count = ready!(self.input.poll_fill(cx, &mut self.stream))
+                .map_err(|error| Broken::Closed(Some(error)))?;
             if count == 0 {
-                head::check(&self.input, self.limits.fields)?;
+                head::check(&self.input.bytes, self.limits.fields)?;
                 return Poll::Ready(Err(Broken::Closed(None)));
             }
             self.allowance = self.allowance.saturating_sub(count);
@@ -165,6 +174,27 @@ impl Connection {
         }
     }
 
+    /// Writes the request for as long as there is something to write; ready when all is written, or nobody reads it.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut RequestBody,
+    ) -> Poll<Result<(), BodyFault>> {
+        if self.deaf {
+            return Poll::Ready(Ok(()));
+        }
+        let sent = ready!(self.output.poll_send(cx, &mut self.stream, Pin::new(body)));
+        Poll::Ready(match sent {
+            Ok(()) => Ok(()),
+            Err(Unsent::Body(fault)) => Err(fault),
+            Err(Unsent::Length) => Err(BodyFault::Broken),
+            Err(Unsent::Io(_)) => {
+                self.deaf = true;
+                Ok(())
+            }
+        })
+    }
+
     /// Sends the rest of the request while somebody else reads the answer: ready when there is nothing left to send. What
     /// is wrong with it is said by [`Self::poll_body`].
     pub(in crate::upstream) fn poll_rest(
@@ -172,7 +202,7 @@ impl Connection {
         cx: &mut Context<'_>,
         request: &mut RequestBody,
     ) -> Poll<()> {
-        let sent = ready!(self.output.poll_send(cx, &mut self.stream, request));
+        let sent = ready!(self.poll_send(cx, request));
         self.fault = sent.err();
         if let Some(reader) = self.reader.take() {
             reader.wake();
@@ -191,14 +221,14 @@ impl Connection {
             return Poll::Ready(Err(Fault::App(Broken::Request(fault))));
         }
         loop {
-            match self.decoder.decode(&mut self.input).map_err(Fault::App)? {
+            match self.decoder.decode(&mut self.input.bytes)? {
                 Decoded::More => {}
                 decoded => {
                     self.alarm.moved();
                     return Poll::Ready(Ok(decoded));
                 }
             }
-            match self.poll_fill(cx) {
+            match self.input.poll_fill(cx, &mut self.stream) {
                 Poll::Ready(Ok(0)) if self.decoder.close() => {
                     self.persistent = false;
                     return Poll::Ready(Ok(Decoded::Over));
@@ -244,7 +274,7 @@ impl Connection {
 
     /// Whether anything of the request has left.
     pub(in crate::upstream) fn has_begun(&self) -> bool {
-        self.output.begun
+        self.output.has_begun()
     }
 
     /// Ends an exchange; whether the connection can take another: request and answer were whole, nothing came after
@@ -253,13 +283,13 @@ impl Connection {
         let mut reusable = self.persistent
             && self.decoder.is_over()
             && self.output.is_sent()
-            && self.input.is_empty();
+            && self.input.bytes.is_empty();
         if reusable && self.bodiless {
             // Apps that send a body all the same send it a little later.
             reusable = self.is_surely_quiet();
         }
         self.reader = None;
-        self.input = BytesMut::new();
+        self.input.clear();
         self.output.rest();
         reusable
     }
@@ -287,18 +317,6 @@ impl Connection {
             .is_err_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock));
         // What came may be TLS's own.
         nothing_came || (self.stream.is_tls() && self.is_quiet_now())
-    }
-
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.input.capacity() - self.input.len() < self.reads / 4 {
-            self.input.reserve(self.reads);
-        }
-        let room = self.input.capacity() - self.input.len();
-        let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
-        if count == room {
-            self.reads = (self.reads * 2).min(self.limits.read);
-        }
-        Poll::Ready(Ok(count))
     }
 }
 

@@ -7,8 +7,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version, response};
 use hyper::ext::ReasonPhrase;
 
-use super::decoder::Broken;
-use super::output::Framing;
+use super::framing::Broken;
+use crate::http1::{Framing, has, write_field};
 
 /// How many header fields are read without allocating.
 const FIELDS: usize = 100;
@@ -26,7 +26,7 @@ pub trait Head {
 }
 
 /// Writes a request's head with a body framed like this; what it announces as trailers.
-pub(super) fn write(head: &impl Head, framing: &Framing, out: &mut Vec<u8>) -> Option<HeaderValue> {
+pub(super) fn write(head: &impl Head, framing: Framing, out: &mut Vec<u8>) -> Option<HeaderValue> {
     let mut announced = None;
     let (path, query) = head.target();
     out.extend_from_slice(head.method().as_str().as_bytes());
@@ -45,7 +45,7 @@ pub(super) fn write(head: &impl Head, framing: &Framing, out: &mut Vec<u8>) -> O
     };
     head.fields(&mut put);
     match framing {
-        Framing::None => {}
+        Framing::None | Framing::Close => {}
         Framing::Length(length) => {
             put(&CONTENT_LENGTH, &[length.to_string().as_bytes()]);
         }
@@ -53,16 +53,6 @@ pub(super) fn write(head: &impl Head, framing: &Framing, out: &mut Vec<u8>) -> O
     }
     out.extend_from_slice(b"\r\n");
     announced
-}
-
-/// Writes a header field's line, its value in pieces.
-pub(super) fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[&[u8]]) {
-    out.extend_from_slice(name.as_str().as_bytes());
-    out.extend_from_slice(b": ");
-    for piece in value {
-        out.extend_from_slice(piece);
-    }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// An answer's head.
@@ -178,12 +168,6 @@ fn read<'head>(
         head: parsed,
         persistent: stays && !closes,
     })
-}
-
-/// Whether a list field has this element.
-pub(super) fn has(list: &HeaderValue, element: &str) -> bool {
-    let mut elements = list.as_bytes().split(|byte| *byte == b',');
-    elements.any(|found| found.trim_ascii().eq_ignore_ascii_case(element.as_bytes()))
 }
 
 #[cfg(test)]

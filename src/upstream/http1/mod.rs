@@ -6,13 +6,10 @@
 //! it reads an answer to its end even where the app stops reading; and nothing is held between two exchanges but a
 //! socket, a timer and an empty buffer.
 
-mod chunked;
 mod connection;
-mod decoder;
+mod framing;
 mod head;
-mod output;
 
 pub(super) use connection::{Connection, Fault, Limits};
-pub use decoder::Broken;
-pub(super) use decoder::Decoded;
+pub use framing::Broken;
 pub use head::Head;

@@ -3,7 +3,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::decoder::{Broken, Decoded};
+use super::Malformed;
+use super::decoder::Decoded;
 
 /// How many bytes of extensions a body may have in all, and how many its trailers may have.
 const MOST: usize = 16 * 1024;
@@ -12,10 +13,19 @@ const MOST: usize = 16 * 1024;
 const TRAILERS: usize = 64;
 
 /// A chunked body that is being read.
-#[derive(Debug, Default)]
-pub(super) struct Chunked {
+#[derive(Debug)]
+pub(crate) struct Chunked {
     state: State,
     extensions: usize,
+    zeros: Zeros,
+}
+
+/// Whether a chunk's size may begin with zeros. Some apps write sizes of a fixed width; of clients only those do who want
+/// two parsers to disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Zeros {
+    Allowed,
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,13 +61,21 @@ impl Default for State {
 }
 
 impl Chunked {
+    pub(crate) fn new(zeros: Zeros) -> Self {
+        Self {
+            state: State::default(),
+            extensions: 0,
+            zeros,
+        }
+    }
+
     /// Whether all of it was read, trailers included.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
     }
 
     /// Takes the next piece out of `input`.
-    pub(super) fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, Broken> {
+    pub(crate) fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, Malformed> {
         loop {
             match self.state {
                 State::Data { left } => {
@@ -80,7 +98,7 @@ impl Chunked {
                     None if input.is_empty() || input.starts_with(b"\r") => {
                         return Ok(Decoded::More);
                     }
-                    _ => return Err(Broken::Malformed("a chunk is longer than its size says")),
+                    _ => return Err(Malformed("a chunk is longer than its size says")),
                 },
                 State::Trailers => return self.trailers(input),
                 State::Over => return Ok(Decoded::Over),
@@ -96,21 +114,24 @@ impl Chunked {
     }
 
     /// One byte of a size's line.
-    fn size_line(&mut self, byte: u8) -> Result<State, Broken> {
+    fn size_line(&mut self, byte: u8) -> Result<State, Malformed> {
         match (self.state, byte) {
             (State::Size { size, digits }, _) if byte.is_ascii_hexdigit() => {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
+                if digits > 0 && size == 0 && self.zeros == Zeros::Refused {
+                    return Err(Malformed("a chunk's size begins with zeros"));
+                }
                 if digits == 16 {
-                    return Err(Broken::Malformed("a chunk's size has too many digits"));
+                    return Err(Malformed("a chunk's size has too many digits"));
                 }
                 Ok(State::Size {
                     size: size << 4 | u64::from(digit),
                     digits: digits + 1,
                 })
             }
-            (State::Size { digits: 0, .. }, _) => Err(Broken::Malformed(
-                "a chunk has no size in hexadecimal digits",
-            )),
+            (State::Size { digits: 0, .. }, _) => {
+                Err(Malformed("a chunk has no size in hexadecimal digits"))
+            }
             (State::Size { size, .. } | State::Extension { size }, b'\r') => {
                 Ok(State::SizeEnd { size })
             }
@@ -118,17 +139,17 @@ impl Chunked {
             (State::Extension { size }, _) if byte != b'\n' => {
                 self.extensions += 1;
                 if self.extensions > MOST {
-                    return Err(Broken::Malformed("its chunks have extensions without end"));
+                    return Err(Malformed("its chunks have extensions without end"));
                 }
                 Ok(State::Extension { size })
             }
             (State::SizeEnd { size: 0 }, b'\n') => Ok(State::Trailers),
             (State::SizeEnd { size }, b'\n') => Ok(State::Data { left: size }),
-            _ => Err(Broken::Malformed("a chunk's size does not end its line")),
+            _ => Err(Malformed("a chunk's size does not end its line")),
         }
     }
 
-    fn trailers(&mut self, input: &mut BytesMut) -> Result<Decoded, Broken> {
+    fn trailers(&mut self, input: &mut BytesMut) -> Result<Decoded, Malformed> {
         if input.starts_with(b"\r\n") {
             input.advance(2);
             self.state = State::Over;
@@ -136,13 +157,13 @@ impl Chunked {
         }
         if memchr::memmem::find(input, b"\n\r\n").is_none() {
             return if input.len() > MOST {
-                Err(Broken::Malformed("its trailers are too long"))
+                Err(Malformed("its trailers are too long"))
             } else {
                 Ok(Decoded::More)
             };
         }
         let mut fields = [httparse::EMPTY_HEADER; TRAILERS];
-        let malformed = Broken::Malformed("its trailers are no header fields");
+        let malformed = Malformed("its trailers are no header fields");
         let Ok(httparse::Status::Complete((length, fields))) =
             httparse::parse_headers(input, &mut fields)
         else {
@@ -182,8 +203,8 @@ mod tests {
     use super::*;
 
     /// What a body comes to when it arrives in pieces of `size` bytes: its data, its trailers, what is left after it.
-    fn read(body: &[u8], size: usize) -> Result<(Vec<u8>, usize, usize), Broken> {
-        let (mut chunked, mut input) = (Chunked::default(), BytesMut::new());
+    fn read(body: &[u8], size: usize) -> Result<(Vec<u8>, usize, usize), Malformed> {
+        let (mut chunked, mut input) = (Chunked::new(Zeros::Allowed), BytesMut::new());
         let (mut data, mut trailers) = (Vec::new(), 0);
         for piece in body.chunks(size) {
             input.extend_from_slice(piece);
@@ -224,6 +245,27 @@ mod tests {
         ] {
             let read = std::panic::catch_unwind(|| read(body, 1).is_err());
             assert!(read.unwrap_or(false), "{}", body.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn zeros_before_a_size_are_an_apps_privilege() {
+        for (body, zeros, whole) in [
+            (&b"05\r\nhello\r\n00\r\n\r\n"[..], Zeros::Allowed, true),
+            (b"05\r\nhello\r\n0\r\n\r\n", Zeros::Refused, false),
+            (b"5\r\nhello\r\n00\r\n\r\n", Zeros::Refused, false),
+            (b"5\r\nhello\r\n0\r\n\r\n", Zeros::Refused, true),
+        ] {
+            let mut chunked = Chunked::new(zeros);
+            let mut input = BytesMut::from(body);
+            let read = loop {
+                match chunked.decode(&mut input) {
+                    Ok(Decoded::Over) => break true,
+                    Ok(_) => {}
+                    Err(_) => break false,
+                }
+            };
+            assert_eq!(read, whole, "{} {zeros:?}", body.escape_ascii());
         }
     }
 

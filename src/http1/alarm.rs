@@ -10,14 +10,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Fires when something is overdue. The timer stays set from one exchange to the next, and is looked at when it fires:
 /// so an exchange costs no timer, and where nothing has to be waited for, no reading of the clock.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     timer: Option<Pin<Box<Sleep>>>,
     /// Since when a pause lasts.
     since: Option<Instant>,
 }
 
 impl Alarm {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             timer: None,
             since: None,
@@ -25,7 +25,7 @@ impl Alarm {
     }
 
     /// Ready when the time that `due` states has come.
-    pub(super) fn poll_over(
+    pub(crate) fn poll_over(
         &mut self,
         cx: &mut Context<'_>,
         due: impl Fn() -> Instant,
@@ -47,12 +47,12 @@ impl Alarm {
     }
 
     /// Something has come.
-    pub(super) fn moved(&mut self) {
+    pub(crate) fn moved(&mut self) {
         self.since = None;
     }
 
     /// Ready when nothing has come for so long, and since `other` either.
-    pub(super) fn poll_pause(
+    pub(crate) fn poll_pause(
         &mut self,
         cx: &mut Context<'_>,
         other: impl Fn() -> Option<Instant>,

@@ -1,4 +1,4 @@
-//! A request on its way out: its head, and its body as pieces come.
+//! A message on its way out: its head, and its body as pieces come.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,25 +9,26 @@ use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
-use super::head::{self, Head};
-use crate::upstream::body::{BodyFault, RequestBody};
+use super::field::{has, write_field};
 
-/// How much room for heads a connection keeps between two exchanges, in bytes.
+/// How much room for heads a connection keeps between two messages, in bytes.
 const KEPT: usize = 2048;
 
-/// How a request's body is framed (RFC 9112, 6).
+/// How a body is framed (RFC 9112, 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     /// There is no body.
     None,
     /// So many bytes are still to be taken of it.
     Length(u64),
     Chunked,
+    /// It ends with its connection.
+    Close,
 }
 
 /// What is to be written, in its order: a line or a head, a piece of the body, the end of its chunk.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(crate) struct Output {
     line: Vec<u8>,
     /// How much of `line` was written.
     written: usize,
@@ -37,23 +38,25 @@ pub(super) struct Output {
     announced: Option<HeaderValue>,
     /// Nothing more is to be taken of the body.
     ended: bool,
-    state: State,
-    /// Whether anything of this request has left.
-    pub(super) begun: bool,
+    sent: bool,
+    begun: bool,
     /// Whether the body's trailers were taken.
     trailers: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Sending,
-    Sent,
-    /// The app does not read any more. What it has written already says how this ends.
-    Deaf,
+/// Why a message did not leave whole.
+#[derive(Debug)]
+pub(crate) enum Unsent<E> {
+    /// Its body failed.
+    Body(E),
+    /// Its body is longer or shorter than was said before it.
+    Length,
+    /// Nobody reads it any more.
+    Io(io::Error),
 }
 
 impl Output {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             line: Vec::new(),
             written: 0,
@@ -62,84 +65,91 @@ impl Output {
             framing: Framing::None,
             announced: None,
             ended: true,
-            state: State::Sent,
+            sent: true,
             begun: false,
             trailers: false,
         }
     }
 
-    /// A new request is to be written.
-    pub(super) fn begin(&mut self, head: &impl Head, body: &RequestBody) {
-        self.framing = match body.size_hint().exact() {
-            _ if body.is_empty() => Framing::None,
-            Some(length) => Framing::Length(length),
-            None => Framing::Chunked,
-        };
+    /// A new message is to be written: `head` writes its head and says which trailers are announced in it.
+    pub(crate) fn begin(
+        &mut self,
+        framing: Framing,
+        head: impl FnOnce(&mut Vec<u8>) -> Option<HeaderValue>,
+    ) {
+        self.framing = framing;
         self.line.clear();
         self.written = 0;
-        self.announced = head::write(head, &self.framing, &mut self.line);
-        self.ended = self.framing == Framing::None;
-        self.state = State::Sending;
+        self.announced = head(&mut self.line);
+        self.ended = framing == Framing::None;
+        self.sent = false;
         self.begun = false;
         self.trailers = false;
         self.piece = Bytes::new();
         self.end = b"";
     }
 
-    /// Whether all of the request was written.
-    pub(super) fn is_sent(&self) -> bool {
-        self.state == State::Sent
+    /// Whether all of the message was written.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent
+    }
+
+    /// Whether anything of the message has left.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Whether something is waiting to be written.
+    pub(crate) fn is_blocked(&self) -> bool {
+        !self.is_empty()
     }
 
     /// What was taken of the body when nothing has left; `None` where more was taken than one piece.
-    pub(super) fn take_unsent(&mut self) -> Option<Bytes> {
+    pub(crate) fn take_unsent(&mut self) -> Option<Bytes> {
         let whole = !self.begun && !self.trailers;
         whole.then(|| std::mem::take(&mut self.piece))
     }
 
-    /// Keeps no more than a small buffer until the next request.
-    pub(super) fn rest(&mut self) {
+    /// Keeps no more than a small buffer until the next message.
+    pub(crate) fn rest(&mut self) {
         if self.line.capacity() > KEPT {
             self.line = Vec::new();
         }
     }
 
-    /// Writes for as long as there is something to write; ready when all is written, or nobody reads it.
+    /// Writes for as long as there is something to write; ready when all is written. What was taken before the body
+    /// failed is written first.
     ///
     /// # Errors
     ///
-    /// When the body fails: the app will wait for the rest in vain.
-    pub(super) fn poll_send(
+    /// When the rest will not be written: the other end will wait for it in vain.
+    pub(crate) fn poll_send<B: Body<Data = Bytes>>(
         &mut self,
         cx: &mut Context<'_>,
         io: &mut (impl AsyncWrite + Unpin),
-        body: &mut RequestBody,
-    ) -> Poll<Result<(), BodyFault>> {
-        if self.state != State::Sending {
+        mut body: Pin<&mut B>,
+    ) -> Poll<Result<(), Unsent<B::Error>>> {
+        if self.sent {
             return Poll::Ready(Ok(()));
         }
         loop {
-            let waits = self.wants_piece() && self.poll_piece(cx, body)?.is_pending();
+            let waits = self.wants_piece() && self.poll_piece(cx, body.as_mut())?.is_pending();
             if self.is_empty() {
                 if self.wants_piece() && !waits {
                     continue;
                 }
-                if ready!(Pin::new(&mut *io).poll_flush(cx)).is_err() {
-                    self.state = State::Deaf;
-                } else if waits {
+                ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(Unsent::Io)?;
+                if waits {
                     return Poll::Pending;
-                } else {
-                    self.state = State::Sent;
                 }
+                self.sent = true;
                 return Poll::Ready(Ok(()));
             }
-            match ready!(self.poll_write(cx, io)) {
-                Ok(count) if count > 0 => self.wrote(count),
-                Ok(_) | Err(_) => {
-                    self.state = State::Deaf;
-                    return Poll::Ready(Ok(()));
-                }
+            let count = ready!(self.poll_write(cx, io)).map_err(Unsent::Io)?;
+            if count == 0 {
+                return Poll::Ready(Err(Unsent::Io(io::ErrorKind::WriteZero.into())));
             }
+            self.wrote(count);
         }
     }
 
@@ -148,16 +158,16 @@ impl Output {
         !self.ended && self.piece.is_empty() && self.end.is_empty()
     }
 
-    fn poll_piece(
+    fn poll_piece<B: Body<Data = Bytes>>(
         &mut self,
         cx: &mut Context<'_>,
-        body: &mut RequestBody,
-    ) -> Result<Poll<()>, BodyFault> {
-        match Pin::new(body).poll_frame(cx) {
+        mut body: Pin<&mut B>,
+    ) -> Result<Poll<()>, Unsent<B::Error>> {
+        match body.as_mut().poll_frame(cx) {
             Poll::Pending => return Ok(Poll::Pending),
             Poll::Ready(None) => self.finish(&HeaderMap::new())?,
-            Poll::Ready(Some(frame)) => match frame?.into_data() {
-                Ok(data) => self.take(data)?,
+            Poll::Ready(Some(frame)) => match frame.map_err(Unsent::Body)?.into_data() {
+                Ok(data) => self.take(data, body.is_end_stream())?,
                 Err(other) => self.finish(&other.into_trailers().unwrap_or_default())?,
             },
         }
@@ -205,41 +215,52 @@ impl Output {
         self.written == self.line.len() && self.piece.is_empty() && self.end.is_empty()
     }
 
-    /// A piece of the body comes next.
-    fn take(&mut self, data: Bytes) -> Result<(), BodyFault> {
+    /// A piece of the body comes next, the last one perhaps.
+    fn take<E>(&mut self, data: Bytes, last: bool) -> Result<(), Unsent<E>> {
         match &mut self.framing {
-            _ if data.is_empty() => return Ok(()),
-            Framing::None => return Err(BodyFault::Broken),
+            _ if data.is_empty() => {
+                return if last {
+                    self.finish(&HeaderMap::new())
+                } else {
+                    Ok(())
+                };
+            }
+            Framing::None => return Err(Unsent::Length),
             Framing::Length(left) => {
                 let rest = left.checked_sub(data.len() as u64);
-                *left = rest.ok_or(BodyFault::Broken)?;
+                *left = rest.ok_or(Unsent::Length)?;
+                if last && *left > 0 {
+                    return Err(Unsent::Length);
+                }
             }
+            Framing::Close => {}
             Framing::Chunked => {
                 self.begin_line();
                 self.line
                     .extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
-                self.end = b"\r\n";
+                self.end = if last { b"\r\n0\r\n\r\n" } else { b"\r\n" };
             }
         }
+        self.ended = last;
         self.piece = data;
         Ok(())
     }
 
     /// The body is over.
-    fn finish(&mut self, trailers: &HeaderMap) -> Result<(), BodyFault> {
+    fn finish<E>(&mut self, trailers: &HeaderMap) -> Result<(), Unsent<E>> {
         self.ended = true;
         self.trailers = !trailers.is_empty();
         match self.framing {
-            Framing::None | Framing::Length(0) => return Ok(()),
-            Framing::Length(_) => return Err(BodyFault::Broken),
+            Framing::None | Framing::Length(0) | Framing::Close => return Ok(()),
+            Framing::Length(_) => return Err(Unsent::Length),
             Framing::Chunked => {}
         }
         self.begin_line();
         self.line.extend_from_slice(b"0\r\n");
         for (name, value) in trailers {
             let announced = self.announced.as_ref();
-            if announced.is_some_and(|list| head::has(list, name.as_str())) {
-                head::write_field(&mut self.line, name, &[value.as_bytes()]);
+            if announced.is_some_and(|list| has(list, name.as_str())) {
+                write_field(&mut self.line, name, &[value.as_bytes()]);
             }
         }
         self.line.extend_from_slice(b"\r\n");

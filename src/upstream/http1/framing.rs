@@ -1,36 +1,13 @@
-//! Where an answer's body ends (RFC 9112, 6.3), and its pieces.
+//! Where an answer's body ends (RFC 9112, 6.3), and why it cannot be read on.
 
 use std::fmt;
 use std::io;
 
-use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode, Version, response};
-use http_body::SizeHint;
 
-use super::chunked::{self, Chunked};
+use crate::http1::{Chunked, Decoder, Malformed, Zeros, digits};
 use crate::upstream::body::BodyFault;
-
-/// An answer's body that is being read.
-#[derive(Debug)]
-pub(super) enum Decoder {
-    /// So many bytes are to come; 0 is a body that is over.
-    Length(u64),
-    Chunked(Chunked),
-    /// It ends with its connection.
-    Close,
-}
-
-/// What comes next of a body.
-#[derive(Debug)]
-pub(in crate::upstream) enum Decoded {
-    Data(Bytes),
-    /// After the last piece.
-    Trailers(HeaderMap),
-    /// Nothing before more was read.
-    More,
-    Over,
-}
 
 /// Why what an app sends cannot be read on.
 #[derive(Debug)]
@@ -43,74 +20,30 @@ pub enum Broken {
     Request(BodyFault),
 }
 
-impl Decoder {
-    /// The body that follows a head which answers `method`; whether the connection is not to be trusted after it.
-    pub(super) fn of(method: &Method, head: &mut response::Parts) -> Result<(Self, bool), Broken> {
-        let bodiless = is_bodiless(method, head.status);
-        if let Some(coding) = coding(&head.headers)? {
-            if head.version == Version::HTTP_10 {
-                // RFC 9112, 6.1: its framing is faulty.
-                return Err(Broken::Malformed("it is chunked, which HTTP/1.0 is not"));
-            }
-            // RFC 9112, 6.3: read as chunked, a length is dropped, and the connection is closed after it.
-            let doubtful = head.headers.remove(CONTENT_LENGTH).is_some();
-            return Ok(if bodiless {
-                (Self::Length(0), doubtful)
-            } else {
-                (Self::Chunked(coding), doubtful)
-            });
+/// The body that follows a head which answers `method`; whether the connection is not to be trusted after it.
+pub(super) fn decoder(
+    method: &Method,
+    head: &mut response::Parts,
+) -> Result<(Decoder, bool), Broken> {
+    let bodiless = is_bodiless(method, head.status);
+    if let Some(coding) = coding(&head.headers)? {
+        if head.version == Version::HTTP_10 {
+            // RFC 9112, 6.1: its framing is faulty.
+            return Err(Broken::Malformed("it is chunked, which HTTP/1.0 is not"));
         }
-        if bodiless {
-            return Ok((Self::Length(0), false));
-        }
-        Ok((
-            length(&head.headers)?.map_or(Self::Close, Self::Length),
-            false,
-        ))
+        // RFC 9112, 6.3: read as chunked, a length is dropped, and the connection is closed after it.
+        let doubtful = head.headers.remove(CONTENT_LENGTH).is_some();
+        return Ok(if bodiless {
+            (Decoder::Length(0), doubtful)
+        } else {
+            (Decoder::Chunked(coding), doubtful)
+        });
     }
-
-    /// Whether all of it was read.
-    pub(super) fn is_over(&self) -> bool {
-        match self {
-            Self::Length(left) => *left == 0,
-            Self::Chunked(chunked) => chunked.is_over(),
-            Self::Close => false,
-        }
+    if bodiless {
+        return Ok((Decoder::Length(0), false));
     }
-
-    /// Takes the next piece out of `input`.
-    pub(super) fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, Broken> {
-        match self {
-            Self::Length(0) => Ok(Decoded::Over),
-            Self::Length(left) => Ok(match chunked::take(input, *left) {
-                Some(data) => {
-                    *left -= data.len() as u64;
-                    Decoded::Data(data)
-                }
-                None => Decoded::More,
-            }),
-            Self::Chunked(chunked) => chunked.decode(input),
-            Self::Close => Ok(chunked::take(input, u64::MAX).map_or(Decoded::More, Decoded::Data)),
-        }
-    }
-
-    /// The connection has ended: whether that ends the body.
-    pub(super) fn close(&mut self) -> bool {
-        let ends = matches!(self, Self::Close);
-        if ends {
-            *self = Self::Length(0);
-        }
-        ends || self.is_over()
-    }
-
-    /// What is known of the length of what is to come.
-    pub(super) fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Length(left) => SizeHint::with_exact(*left),
-            Self::Chunked(chunked) if chunked.is_over() => SizeHint::with_exact(0),
-            Self::Chunked(_) | Self::Close => SizeHint::new(),
-        }
-    }
+    let length = length(&head.headers)?;
+    Ok((length.map_or(Decoder::Close, Decoder::Length), false))
 }
 
 /// Whether an answer has no body whatever its head says (RFC 9112, 6.3).
@@ -130,7 +63,7 @@ fn coding(headers: &HeaderMap) -> Result<Option<Chunked>, Broken> {
             "its Transfer-Encoding is not `chunked` alone",
         ));
     }
-    Ok(Some(Chunked::default()))
+    Ok(Some(Chunked::new(Zeros::Allowed)))
 }
 
 /// The length that is stated, once or several times alike (RFC 9110, 8.6).
@@ -149,14 +82,10 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, Broken> {
     Ok(length)
 }
 
-fn digits(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
+impl From<Malformed> for Broken {
+    fn from(Malformed(why): Malformed) -> Self {
+        Self::Malformed(why)
     }
-    text.iter().try_fold(0_u64, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
 }
 
 impl fmt::Display for Broken {
@@ -193,7 +122,7 @@ mod tests {
                 .headers_mut()
                 .append(name, HeaderValue::from_str(value).unwrap());
         }
-        Decoder::of(method, &mut response.into_parts().0)
+        decoder(method, &mut response.into_parts().0)
     }
 
     #[test]

@@ -1,0 +1,20 @@
+//! HTTP/1.1 on the wire (RFC 9112), as both sides of the proxy speak it: bodies read out of what comes in, messages
+//! written, and one timer a connection. Nothing here knows who is a client and who is an app.
+
+mod alarm;
+mod chunked;
+mod decoder;
+mod field;
+mod input;
+mod output;
+
+pub(crate) use alarm::Alarm;
+pub(crate) use chunked::{Chunked, Zeros};
+pub(crate) use decoder::{Decoded, Decoder};
+pub(crate) use field::{digits, has, write_field};
+pub(crate) use input::Input;
+pub(crate) use output::{Framing, Output, Unsent};
+
+/// What comes is not HTTP, or could be read in two ways: why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed(pub(crate) &'static str);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::admin::{Admin, State};
@@ -17,7 +16,7 @@ use crate::incident::{Incidents, Recording, Redactor};
 use crate::page::{PageProblem, Pages};
 use crate::proxy::{Body, Proxy, Route, Snapshot};
 use crate::request_id::IdKey;
-use crate::server::{Handler, Peer, Server, Settings};
+use crate::server::{Handler, Incoming, Peer, Server, Settings, Unreadable};
 use crate::upstream::{BodyLimits, Upstream};
 
 /// Connections that the kernel holds for a listener until a worker accepts them.
@@ -113,6 +112,15 @@ impl Handler for Proxy {
 
     async fn handle(self: Rc<Self>, request: Request<Incoming>, peer: Rc<Peer>) -> Response<Body> {
         Self::handle(self, request, peer).await
+    }
+
+    fn refuse(
+        self: Rc<Self>,
+        request: Request<()>,
+        why: Unreadable,
+        peer: Rc<Peer>,
+    ) -> Response<Body> {
+        self.unreadable(request, why, peer)
     }
 
     async fn settle(self: Rc<Self>) {

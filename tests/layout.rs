@@ -29,7 +29,15 @@ fn direction(module: &str) -> Option<Uses> {
         "config" | "http1" | "request_id" | "telemetry" | "server" | "upstream" | "incident"
         | "page" => Uses::These(&[]),
         "intercept" => Uses::These(&["upstream"]),
-        "proxy" => Uses::These(&["server::Peer", "upstream", "intercept", "incident", "page"]),
+        "proxy" => Uses::These(&[
+            "server::Incoming",
+            "server::Peer",
+            "server::Unreadable",
+            "upstream",
+            "intercept",
+            "incident",
+            "page",
+        ]),
         "admin" => Uses::These(&["server", "upstream", "incident", "page"]),
         "demo" => Uses::Nothing,
         _ => return None,

@@ -8,9 +8,8 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
-use crate::server::{Handler, Peer};
+use crate::server::{Handler, Incoming, Peer, Unreadable};
 
 /// What the operator's listener knows of the process.
 #[derive(Debug, Default)]
@@ -68,13 +67,23 @@ impl Handler for Admin {
         self.answer(request.method(), request.uri().path())
     }
 
+    fn refuse(
+        self: Rc<Self>,
+        _: Request<()>,
+        why: Unreadable,
+        _: Rc<Peer>,
+    ) -> Response<Self::Body> {
+        let reason = format!("{}\n", why.reason());
+        say(why.status(), reason)
+    }
+
     async fn settle(self: Rc<Self>) {}
 
     fn hurry(&self) {}
 }
 
-fn say(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+fn say(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(

@@ -7,6 +7,7 @@ mod decoder;
 mod field;
 mod input;
 mod output;
+mod stream;
 
 pub(crate) use alarm::Alarm;
 pub(crate) use chunked::{Chunked, Zeros};
@@ -14,6 +15,7 @@ pub(crate) use decoder::{Decoded, Decoder};
 pub(crate) use field::{digits, has, write_field};
 pub(crate) use input::Input;
 pub(crate) use output::{Framing, Output, Unsent};
+pub(crate) use stream::Stream;
 
 /// What comes is not HTTP, or could be read in two ways: why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

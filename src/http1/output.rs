@@ -42,6 +42,8 @@ pub(crate) struct Output {
     begun: bool,
     /// Whether the body's trailers were taken.
     trailers: bool,
+    /// How many bytes have left so far, of this message and those before it.
+    left: u64,
 }
 
 /// Why a message did not leave whole.
@@ -52,7 +54,7 @@ pub(crate) enum Unsent<E> {
     /// Its body is longer or shorter than was said before it.
     Length,
     /// Nobody reads it any more.
-    Io(io::Error),
+    Io,
 }
 
 impl Output {
@@ -68,6 +70,7 @@ impl Output {
             sent: true,
             begun: false,
             trailers: false,
+            left: 0,
         }
     }
 
@@ -99,9 +102,9 @@ impl Output {
         self.begun
     }
 
-    /// Whether something is waiting to be written.
-    pub(crate) fn is_blocked(&self) -> bool {
-        !self.is_empty()
+    /// How many bytes have left so far, where something more is waiting to.
+    pub(crate) fn blocked_at(&self) -> Option<u64> {
+        (!self.is_empty()).then_some(self.left)
     }
 
     /// What was taken of the body when nothing has left; `None` where more was taken than one piece.
@@ -138,16 +141,16 @@ impl Output {
                 if self.wants_piece() && !waits {
                     continue;
                 }
-                ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(Unsent::Io)?;
+                ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(|_| Unsent::Io)?;
                 if waits {
                     return Poll::Pending;
                 }
                 self.sent = true;
                 return Poll::Ready(Ok(()));
             }
-            let count = ready!(self.poll_write(cx, io)).map_err(Unsent::Io)?;
+            let count = ready!(self.poll_write(cx, io)).map_err(|_| Unsent::Io)?;
             if count == 0 {
-                return Poll::Ready(Err(Unsent::Io(io::ErrorKind::WriteZero.into())));
+                return Poll::Ready(Err(Unsent::Io));
             }
             self.wrote(count);
         }
@@ -195,6 +198,7 @@ impl Output {
     /// So many bytes have left.
     fn wrote(&mut self, count: usize) {
         self.begun = true;
+        self.left += count as u64;
         let of_line = count.min(self.line.len() - self.written);
         self.written += of_line;
         let of_piece = (count - of_line).min(self.piece.len());

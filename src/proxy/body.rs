@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
-use http::{StatusCode, response};
+use http::StatusCode;
 use http_body::{Frame, SizeHint};
 
 use super::Proxy;
@@ -31,13 +30,7 @@ pub struct Passing {
     exchange: Rc<Exchange>,
     route: Arc<Route>,
     status: StatusCode,
-    /// Only the end of the connection tells the visitor where the answer ends.
-    by_close: bool,
-    /// The length of a body that a 304 states and does not send. hyper keeps the field only of a body that has it.
-    stated: Option<u64>,
     sent: u64,
-    /// What broke it off. The server hears of it once what came before has been written.
-    fault: Option<AnswerFault>,
     ended: bool,
 }
 
@@ -46,7 +39,7 @@ impl Passing {
         proxy: &Rc<Proxy>,
         exchange: &Rc<Exchange>,
         route: &Arc<Route>,
-        (head, by_close): (&response::Parts, bool),
+        status: StatusCode,
         body: AnswerBody,
     ) -> Box<Self> {
         Box::new(Self {
@@ -54,11 +47,8 @@ impl Passing {
             proxy: Rc::clone(proxy),
             exchange: Rc::clone(exchange),
             route: Arc::clone(route),
-            status: head.status,
-            by_close,
-            stated: stated(head),
+            status,
             sent: 0,
-            fault: None,
             ended: false,
         })
     }
@@ -67,9 +57,6 @@ impl Passing {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
-        if let Some(fault) = self.fault.take() {
-            return Poll::Ready(Some(Err(fault)));
-        }
         let piece = self.body.poll_piece(cx);
         match &piece {
             Poll::Ready(Some(Ok(frame))) => {
@@ -77,9 +64,6 @@ impl Passing {
             }
             Poll::Ready(Some(Err(fault))) => {
                 self.ended = true;
-                if self.by_close {
-                    self.exchange.peer.abort();
-                }
                 if let AnswerFault::Request(_) = fault {
                     COUNTERS.client_gone.add_one();
                 } else {
@@ -89,12 +73,6 @@ impl Passing {
             }
             Poll::Ready(None) => self.ended = true,
             Poll::Pending => {}
-        }
-        if let Poll::Ready(Some(Err(fault))) = piece {
-            // hyper throws away what it has not written when it hears of an error.
-            self.fault = Some(fault);
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
         }
         piece
     }
@@ -127,7 +105,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Page(page) => page.as_ref().is_none_or(Bytes::is_empty),
-            Self::Passing(passing) => passing.stated.is_none() && passing.body.is_over(),
+            Self::Passing(passing) => passing.body.is_over(),
         }
     }
 
@@ -136,22 +114,7 @@ impl http_body::Body for Body {
             Self::Page(page) => {
                 SizeHint::with_exact(page.as_ref().map_or(0, |page| page.len() as u64))
             }
-            Self::Passing(passing) => passing
-                .stated
-                .map_or_else(|| passing.body.size_hint(), SizeHint::with_exact),
+            Self::Passing(passing) => passing.body.size_hint(),
         }
     }
-}
-
-/// The length that a 304 states.
-fn stated(head: &response::Parts) -> Option<u64> {
-    if head.status != StatusCode::NOT_MODIFIED {
-        return None;
-    }
-    head.headers
-        .get(CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
 }

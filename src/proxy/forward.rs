@@ -3,15 +3,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::CONTENT_LENGTH;
 use http::{Response, Version};
-use hyper::body::Incoming;
 
 use super::body::{Body, Passing};
 use super::exchange::Exchange;
 use super::headers::Outgoing;
 use super::route::Route;
 use super::{Proxy, headers};
+use crate::server::Incoming;
 use crate::upstream::{Answer, RequestBody, UpstreamError};
 
 impl Proxy {
@@ -31,17 +30,9 @@ impl Proxy {
             host,
             endpoint: &client.upstream().authority,
         };
-        let answer = client
+        client
             .send(&outgoing, &body, &route.timeouts, exchange.begun)
-            .await;
-        if body.has_ended() {
-            exchange.peer.body_read();
-        }
-        // What was never asked for may still come, or not: nothing after it can be told apart (RFC 9110, 10.1.1).
-        exchange
-            .closes
-            .set(expects && !body.is_empty() && body.is_whole());
-        answer
+            .await
     }
 
     /// Passes an answer on as it is: what belongs to the connection removed, the request ID set.
@@ -61,10 +52,7 @@ impl Proxy {
         exchange.close_after(&mut head.headers);
         // The version is this connection's, not the app's.
         head.version = Version::HTTP_11;
-        let by_close = exchange.version == Version::HTTP_10
-            && body.size_hint().exact().is_none()
-            && !head.headers.contains_key(CONTENT_LENGTH);
-        let passing = Passing::new(self, exchange, route, (&head, by_close), body);
+        let passing = Passing::new(self, exchange, route, head.status, body);
         Response::from_parts(head, Body::Passing(passing))
     }
 

@@ -29,7 +29,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::config;
@@ -37,7 +36,7 @@ use crate::incident::{Desk, Incidents};
 use crate::intercept::{self, Verdict};
 use crate::page::Pages;
 use crate::request_id::{IdKey, IdSource};
-use crate::server::Peer;
+use crate::server::{Incoming, Peer, Unreadable};
 use crate::telemetry::COUNTERS;
 use crate::upstream::{BodyLimits, Client, Upstream};
 
@@ -110,10 +109,10 @@ impl Proxy {
 
     async fn answer(self: &Rc<Self>, exchange: &Rc<Exchange>, body: Incoming) -> Response<Body> {
         if let Err(refusal) = screen::screen(exchange, &self.settings.limits) {
-            return self.refuse(exchange, None, refusal, Some(body));
+            return self.refuse(exchange, None, refusal);
         }
         let Some(route) = self.find(exchange) else {
-            return self.refuse(exchange, None, Refusal::NoRoute, Some(body));
+            return self.refuse(exchange, None, Refusal::NoRoute);
         };
         let answer = self.forward(exchange, route, body).await;
         match intercept::judge(answer, &route.policy) {
@@ -147,6 +146,18 @@ impl Proxy {
         };
         leaving.gone = false;
         response
+    }
+
+    /// Answers a request that cannot be read.
+    pub fn unreadable(
+        self: Rc<Self>,
+        request: Request<()>,
+        why: Unreadable,
+        peer: Rc<Peer>,
+    ) -> Response<Body> {
+        let (head, ()) = request.into_parts();
+        let exchange = Rc::new(Exchange::begin(head, peer, &self.ids, &self.settings));
+        self.refuse(&exchange, None, Refusal::Unreadable(why))
     }
 
     /// Ends when no capture and no commit is under way.

@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use hyper::body::{Body as _, Incoming};
 use tracing::Level;
 
 use super::Proxy;
@@ -13,8 +12,8 @@ use super::exchange::Exchange;
 use super::route::Route;
 use crate::incident::Cause;
 use crate::page::Notice;
+use crate::server::Unreadable;
 use crate::telemetry::{self, COUNTERS, names};
-use crate::upstream;
 
 use super::failure::Terms;
 
@@ -24,7 +23,9 @@ const HEADERS: usize = 2048;
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It is not a request that can be read in one way; says why.
+    /// It cannot be read.
+    Unreadable(Unreadable),
+    /// It can be read, and is none; says why.
     Bad(&'static str),
     /// No route is for it.
     NoRoute,
@@ -44,6 +45,7 @@ impl Refusal {
     /// The status of its page.
     pub(super) fn status(self) -> StatusCode {
         match self {
+            Self::Unreadable(why) => why.status(),
             Self::Bad(_) | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
@@ -57,7 +59,8 @@ impl Refusal {
     fn closes(self) -> bool {
         match self {
             Self::NoRoute | Self::Expectation => false,
-            Self::Bad(_)
+            Self::Unreadable(_)
+            | Self::Bad(_)
             | Self::BodyBroken
             | Self::BodyStalled
             | Self::BodyTooLarge
@@ -70,13 +73,18 @@ impl Refusal {
     fn is_kept(self) -> bool {
         match self {
             Self::NoRoute | Self::BodyTooLarge | Self::Expectation => true,
-            Self::Bad(_) | Self::BodyBroken | Self::BodyStalled | Self::TargetTooLong => false,
+            Self::Unreadable(_)
+            | Self::Bad(_)
+            | Self::BodyBroken
+            | Self::BodyStalled
+            | Self::TargetTooLong => false,
         }
     }
 
     /// Why, for the log.
     fn reason(self) -> &'static str {
         match self {
+            Self::Unreadable(why) => why.reason(),
             Self::Bad(why) => why,
             Self::NoRoute => "no route",
             Self::BodyStalled => "the body stopped coming",
@@ -89,24 +97,16 @@ impl Refusal {
 }
 
 impl Proxy {
-    /// Refuses a request with a page; `body` is what is left unread of it.
+    /// Refuses a request with a page.
     pub(super) fn refuse(
         self: &Rc<Self>,
         exchange: &Rc<Exchange>,
         route: Option<&Arc<Route>>,
         refusal: Refusal,
-        body: Option<Incoming>,
     ) -> Response<Body> {
         COUNTERS.refused.add_one();
         self.log_refusal(exchange, route, refusal);
-        let unasked = exchange.expects();
-        let left = body.filter(|body| !body.is_end_stream());
-        exchange
-            .closes
-            .set(refusal.closes() || (unasked && left.is_some()));
-        if let Some(body) = left.filter(|_| !unasked) {
-            upstream::linger(body);
-        }
+        exchange.closes.set(refusal.closes());
         let terms = Terms::new(Cause::Refused, Notice::Refused, refusal.status());
         let page = self.page(exchange, route, terms, None);
         if refusal.is_kept() {

@@ -88,7 +88,7 @@ impl Proxy {
     ) -> Response<Body> {
         let terms = match outcome(error.kind()) {
             Outcome::Failed(terms) => terms,
-            Outcome::Refused(refusal) => return self.refuse(exchange, Some(route), refusal, None),
+            Outcome::Refused(refusal) => return self.refuse(exchange, Some(route), refusal),
         };
         let page = self.page(exchange, Some(route), terms, None);
         if !route.policy.record {

@@ -11,9 +11,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
-use super::connection::{self, Shared, TOO_MANY};
-use super::drain::Drain;
+use super::http1;
+use super::shared::Shared;
 use super::{Handler, Phase, Settings};
+use crate::http1::Stream;
+
+/// The answer to a connection past the limit, ready to be written: there is no exchange that could make a page.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 58\r\n\
+    retry-after: 5\r\ncache-control: no-store\r\nconnection: close\r\n\r\n\
+    Too many people are here at once. Please try again soon.\r\n";
 
 /// How long what is to be recorded may take once the time is up.
 const LAST_WORDS: Duration = Duration::from_millis(250);
@@ -127,12 +134,7 @@ impl Worker {
     pub(super) fn run<H: Handler>(self, make: impl FnOnce() -> Rc<H>) -> io::Result<()> {
         let runtime = super::runtime()?;
         let ended = runtime.block_on(async move {
-            let shared = Rc::new(Shared {
-                handler: make(),
-                http: connection::http(&self.settings),
-                settings: self.settings,
-                drain: Drain::default(),
-            });
+            let shared = Rc::new(Shared::new(make(), self.settings));
             let mut phase = self.phase;
             let accepting =
                 accept_all(self.listeners, self.index, &self.crew, self.inbox, &shared)?;
@@ -286,7 +288,7 @@ fn begin<H: Handler>(stream: TcpStream, address: SocketAddr, seat: Seat, shared:
     spawn_local(async move {
         // Where this fails the first read does too, and says it better.
         drop(stream.set_nodelay(true));
-        connection::serve(shared, stream, address).await;
+        http1::serve(shared, Stream::Plain(stream), address).await;
         drop(seat);
     });
 }

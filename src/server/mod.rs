@@ -8,12 +8,10 @@
 //! a request head by [`Settings::limits`], the end by [`Settings::drain`].
 
 mod accept;
-mod connection;
-mod deadline;
 mod drain;
+mod http1;
 mod peer;
-mod stream;
-mod wire;
+mod shared;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -26,13 +24,13 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, watch};
 
 use crate::config;
 
 pub use accept::Crew;
+pub use http1::{BodyBroken, Incoming, Unreadable};
 pub use peer::Peer;
 
 /// What a listener calls, once for each request. One lives on every worker and never leaves it.
@@ -47,6 +45,14 @@ pub trait Handler: 'static {
         request: Request<Incoming>,
         peer: Rc<Peer>,
     ) -> impl Future<Output = Response<Self::Body>>;
+
+    /// Answers one that cannot be read; `request` is what is known of it.
+    fn refuse(
+        self: Rc<Self>,
+        request: Request<()>,
+        why: Unreadable,
+        peer: Rc<Peer>,
+    ) -> Response<Self::Body>;
 
     /// Ends when nothing of this worker's is under way that outlives a connection.
     fn settle(self: Rc<Self>) -> impl Future<Output = ()>;

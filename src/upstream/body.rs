@@ -10,14 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::http1::Alarm;
-
-/// How much of a request's body is read and thrown away when nobody wants it any more, and for how long, so that the
-/// client hears the answer instead of a reset.
-const LINGER: (u64, Duration) = (1024 * 1024, Duration::from_secs(2));
 
 /// How long a request with `Expect: 100-continue` waits for the app's word (RFC 9110, 10.1.1).
 const EXPECT_WAIT: Duration = Duration::from_secs(1);
@@ -47,7 +43,9 @@ pub struct BodyLimits {
 #[derive(Clone, Debug, Default)]
 pub struct RequestBody(Option<Rc<Source>>);
 
-#[derive(Debug)]
+/// A body as the server gives it. Why it breaks off is not told apart: the client did it.
+type Incoming = Pin<Box<dyn Body<Data = Bytes, Error = BodyFault>>>;
+
 struct Source {
     incoming: RefCell<Option<Incoming>>,
     /// What was taken and has not left; it comes first.
@@ -77,10 +75,15 @@ struct Gate {
 impl RequestBody {
     /// The body of a client's request; with `expects`, one that is asked for only when the app wants it.
     #[must_use]
-    pub fn new(incoming: Incoming, limits: BodyLimits, expects: bool) -> Self {
+    pub fn new(
+        incoming: impl Body<Data = Bytes> + 'static,
+        limits: BodyLimits,
+        expects: bool,
+    ) -> Self {
         if incoming.is_end_stream() {
             return Self(None);
         }
+        let incoming: Incoming = Box::pin(incoming.map_err(|_| BodyFault::Broken));
         Self(Some(Rc::new(Source {
             incoming: RefCell::new(Some(incoming)),
             returned: RefCell::new(None),
@@ -198,12 +201,12 @@ impl Source {
         let polled = if self.drained.get() {
             Poll::Ready(None)
         } else {
-            Pin::new(body).poll_frame(cx)
+            body.as_mut().poll_frame(cx)
         };
         self.awaited.set(polled.is_pending());
         match polled {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.count(frame))),
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(BodyFault::Broken)))),
+            Poll::Ready(Some(Err(fault))) => Poll::Ready(Some(Err(self.fail(fault)))),
             Poll::Ready(None) => {
                 self.progress.set(Instant::now());
                 self.drained.set(true);
@@ -239,40 +242,6 @@ impl Source {
         self.fault.set(Some(fault));
         fault
     }
-}
-
-impl Drop for Source {
-    fn drop(&mut self) {
-        let asked = self.gate.as_ref().is_none_or(|_| self.begun.get());
-        if let Some(incoming) = self.incoming.take()
-            && !self.ended.get()
-            && self.fault.get().is_none()
-            && asked
-        {
-            linger(incoming);
-        }
-    }
-}
-
-/// Reads on through a request's body that nobody wants, within bounds, so that the client, which may not listen
-/// before it has sent everything, gets its answer and can use its connection again.
-pub fn linger(mut body: Incoming) {
-    if body.is_end_stream() || body.size_hint().lower() > LINGER.0 {
-        return;
-    }
-    let reading = async move {
-        let mut left = LINGER.0;
-        while let Some(Ok(frame)) =
-            std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-        {
-            let size = frame.data_ref().map_or(0, |data| data.len() as u64);
-            let Some(rest) = left.checked_sub(size) else {
-                break;
-            };
-            left = rest;
-        }
-    };
-    tokio::task::spawn_local(tokio::time::timeout(LINGER.1, reading));
 }
 
 impl Body for RequestBody {
@@ -317,6 +286,16 @@ impl Body for RequestBody {
             }
             None => SizeHint::with_exact(0),
         }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("taken", &self.taken)
+            .field("ended", &self.ended)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use super::error::{ErrorKind, UpstreamError};
 use super::http1::Connection;
-use super::stream::Stream;
 use super::{Timeouts, Upstream};
+use crate::http1::Stream;
 
 /// Connects to the upstream's endpoint, in at most `timeouts.connect`. Dropped, it leaves nothing open.
 ///
@@ -35,9 +35,9 @@ async fn open(upstream: &Upstream, timeouts: &Timeouts) -> Result<Connection, Up
         None => Stream::Plain(tcp),
         Some(tls) => {
             let secured = tls.connector.connect(tls.server_name.clone(), tcp).await;
-            Stream::Tls(Box::new(secured.map_err(|error| {
-                UpstreamError::caused_by(ErrorKind::TlsFailed, error)
-            })?))
+            let secured =
+                secured.map_err(|error| UpstreamError::caused_by(ErrorKind::TlsFailed, error))?;
+            Stream::Tls(Box::new(secured.into()))
         }
     };
     Ok(Connection::new(stream, upstream.limits))

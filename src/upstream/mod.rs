@@ -15,7 +15,6 @@ mod error;
 mod health;
 mod http1;
 mod pool;
-mod stream;
 
 use std::fmt;
 use std::path::Path;
@@ -25,7 +24,7 @@ use std::time::Duration;
 use crate::config;
 
 pub use answer::{AnswerBody, AnswerFault};
-pub use body::{BodyFault, BodyLimits, RequestBody, linger};
+pub use body::{BodyFault, BodyLimits, RequestBody};
 pub use capacity::Capacity;
 pub use client::{Answer, Client};
 pub use error::{ErrorKind, UpstreamError, chain};

@@ -14,9 +14,8 @@ use tokio::time::Instant;
 
 use super::framing::{self, Broken};
 use super::head::{self, Head, Parsed};
-use crate::http1::{Alarm, Decoded, Decoder, Framing, Input, Malformed, Output, Unsent};
+use crate::http1::{Alarm, Decoded, Decoder, Framing, Input, Malformed, Output, Stream, Unsent};
 use crate::upstream::body::{BodyFault, RequestBody};
-use crate::upstream::stream::Stream;
 
 /// What bounds an answer.
 #[derive(Clone, Copy, Debug)]
@@ -188,7 +187,7 @@ impl Connection {
             Ok(()) => Ok(()),
             Err(Unsent::Body(fault)) => Err(fault),
             Err(Unsent::Length) => Err(BodyFault::Broken),
-            Err(Unsent::Io(_)) => {
+            Err(Unsent::Io) => {
                 self.deaf = true;
                 Ok(())
             }

@@ -1,4 +1,4 @@
-//! The bytes of a connection to an app, in the clear or by TLS.
+//! A connection's bytes, in the clear or by TLS.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::TlsStream;
 
 /// A connection's bytes.
-pub(super) enum Stream {
+#[derive(Debug)]
+pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -21,18 +22,28 @@ impl Stream {
     /// # Errors
     ///
     /// `WouldBlock` where nothing has come.
-    pub(super) fn peek(&self) -> io::Result<usize> {
-        let tcp = match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
-        };
+    pub(crate) fn peek(&self) -> io::Result<usize> {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        let (count, _) = rustix::net::recv(tcp, &mut [0_u8; 1], flags)?;
+        let (count, _) = rustix::net::recv(self.tcp(), &mut [0_u8; 1], flags)?;
         Ok(count)
     }
 
-    pub(super) fn is_tls(&self) -> bool {
+    pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// Ends it with a reset when it is dropped.
+    pub(crate) fn abort(&self) {
+        // Where the option cannot be set the connection is gone already.
+        drop(self.tcp().set_zero_linger());
+    }
+
+    /// The socket.
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
     }
 }
 

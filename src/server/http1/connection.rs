@@ -1,0 +1,463 @@
+//! One client connection, from its first byte to its last.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http::{Method, Request, Response};
+use http_body::Body;
+use tokio::io::AsyncWrite;
+use tokio::time::{Instant, timeout};
+
+use super::Unreadable;
+use super::answer::{self, Asked, Date};
+use super::body::Incoming;
+use super::core::Core;
+use super::head::{self, Parsed, Refused, Search};
+use crate::http1::{Alarm, Framing, Output, Stream, Unsent};
+use crate::server::Handler;
+use crate::server::drain::Place;
+use crate::server::peer::Peer;
+use crate::server::shared::Shared;
+
+/// How much of a request's body is read and thrown away when nobody wants it any more, and for how long: so that the
+/// client, which may not listen before it has sent everything, hears the answer instead of a reset, and can use its
+/// connection again.
+const LINGER: (u64, Duration) = (1024 * 1024, Duration::from_secs(2));
+
+/// Where a worker's connections read heads: what is not a whole head is kept by its connection.
+#[derive(Debug)]
+pub(in crate::server) struct Scratch {
+    room: RefCell<Box<[u8]>>,
+    date: Date,
+}
+
+impl Scratch {
+    pub(in crate::server) fn new() -> Self {
+        Self {
+            room: RefCell::new(vec![0; 16 * 1024].into_boxed_slice()),
+            date: Date::new(),
+        }
+    }
+}
+
+/// Serves a connection to its end: closed by either side, overdue, or drained.
+pub(in crate::server) async fn serve<H: Handler>(
+    shared: Rc<Shared<H>>,
+    stream: Stream,
+    address: SocketAddr,
+) {
+    let mut connection = Connection::new(&shared, stream, address);
+    let ended = loop {
+        let ended = match poll_fn(|cx| connection.poll_head(cx)).await {
+            // Boxed, so that a connection without a request does not hold the room for one.
+            Next::Request(parsed) => Box::pin(connection.exchange(*parsed)).await,
+            Next::Refused(refused) => Box::pin(connection.refuse(*refused)).await,
+            Next::End => Some(End::Closed),
+        };
+        if let Some(ended) = ended {
+            break ended;
+        }
+    };
+    match ended {
+        End::Closed => {}
+        End::Aborted => connection.core.borrow_mut().stream().abort(),
+        End::Unread => drop(timeout(LINGER.1, connection.linger()).await),
+    }
+}
+
+/// What a connection brings next.
+enum Next {
+    Request(Box<Parsed>),
+    Refused(Box<Refused>),
+    /// Nothing: it was closed, its time is up, or its worker drains.
+    End,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// There is nothing more to say or to hear.
+    Closed,
+    /// With a reset, so that what was sent does not look whole.
+    Aborted,
+    /// The client may still be sending, and would not hear the answer if it was reset for that.
+    Unread,
+}
+
+/// A connection and what it has done.
+struct Connection<H: Handler> {
+    shared: Rc<Shared<H>>,
+    peer: Rc<Peer>,
+    core: Rc<RefCell<Core>>,
+    output: Output,
+    search: Search,
+    alarm: Alarm,
+    /// Since when it waits for what it waits for: a request's first byte, the rest of a head, or a reader.
+    since: Instant,
+    /// Whether it has had a request: the first may take as long as a head, others as long as an idle connection.
+    used: bool,
+    /// How many bytes had left when the client last was found not to read.
+    blocked_at: Option<u64>,
+    place: Place,
+    /// Whether the drain knows whom to wake.
+    known: bool,
+}
+
+impl<H: Handler> Connection<H> {
+    fn new(shared: &Rc<Shared<H>>, stream: Stream, address: SocketAddr) -> Self {
+        Self {
+            peer: Rc::new(Peer::new(address)),
+            core: Rc::new(RefCell::new(Core::new(stream))),
+            output: Output::new(),
+            search: Search::default(),
+            alarm: Alarm::new(),
+            since: Instant::now(),
+            used: false,
+            blocked_at: None,
+            place: shared.drain.enter(),
+            known: false,
+            shared: Rc::clone(shared),
+        }
+    }
+
+    /// Waits for the next request's head.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        if !self.known {
+            // The task's waker stays the same.
+            self.shared.drain.wake_later(&self.place, cx.waker());
+            self.known = true;
+        }
+        let shared = Rc::clone(&self.shared);
+        let core = Rc::clone(&self.core);
+        let mut core = core.borrow_mut();
+        let mut scratch = shared.scratch.room.borrow_mut();
+        loop {
+            if !core.input.bytes.is_empty()
+                && let Some(next) = self.kept_head(&mut core)
+            {
+                return Poll::Ready(next);
+            }
+            let begun = !core.input.bytes.is_empty();
+            if shared.drain.has_begun() {
+                // The rest of a head that has begun would not be answered any more.
+                return Poll::Ready(Next::End);
+            }
+            match core.poll_read(cx, &mut scratch) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
+                Poll::Ready(Ok(count)) => {
+                    if !begun {
+                        let came = scratch.get(..count).unwrap_or_default();
+                        if let Some(next) = self.new_head(&mut core, came) {
+                            return Poll::Ready(next);
+                        }
+                        if self.used && !core.input.bytes.is_empty() {
+                            self.since = Instant::now();
+                        }
+                    } else {
+                        let came = scratch.get(..count).unwrap_or_default();
+                        core.input.bytes.extend_from_slice(came);
+                    }
+                }
+                Poll::Pending => break,
+            }
+        }
+        let timeouts = &shared.settings.timeouts;
+        let begun = !core.input.bytes.is_empty();
+        let limit = if begun || !self.used {
+            *timeouts.head
+        } else {
+            *timeouts.idle
+        };
+        let since = self.since;
+        ready!(self.alarm.poll_over(cx, || since + limit));
+        Poll::Ready(if begun {
+            Next::Refused(Refused::unknown(Unreadable::Late))
+        } else {
+            Next::End
+        })
+    }
+
+    /// Looks for a head in what has just come, where nothing came before it: mostly it is one, and whole.
+    fn new_head(&mut self, core: &mut Core, came: &[u8]) -> Option<Next> {
+        let rest = came.get(head::empty_lines(came)..).unwrap_or_default();
+        self.search = Search::default();
+        match self.search.end(rest, &self.shared.settings.limits) {
+            Ok(Some(end)) => {
+                let (text, rest) = rest.split_at_checked(end)?;
+                core.input.bytes.extend_from_slice(rest);
+                Some(self.read(&Bytes::copy_from_slice(text)))
+            }
+            Ok(None) => {
+                core.input.bytes.extend_from_slice(rest);
+                None
+            }
+            Err(why) => Some(Next::Refused(Refused::unknown(why))),
+        }
+    }
+
+    /// Looks for a head in what was kept.
+    fn kept_head(&mut self, core: &mut Core) -> Option<Next> {
+        let input = &mut core.input.bytes;
+        if self.search.is_new() {
+            input.advance(head::empty_lines(input));
+        }
+        match self.search.end(input, &self.shared.settings.limits) {
+            Ok(Some(end)) => {
+                let text = input.split_to(end).freeze();
+                Some(self.read(&text))
+            }
+            Ok(None) => None,
+            Err(why) => Some(Next::Refused(Refused::unknown(why))),
+        }
+    }
+
+    fn read(&mut self, text: &Bytes) -> Next {
+        self.search = Search::default();
+        self.used = true;
+        match head::parse(text, &self.shared.settings.limits) {
+            Ok(parsed) => Next::Request(Box::new(parsed)),
+            Err(refused) => Next::Refused(refused),
+        }
+    }
+
+    /// Has a request answered; how the connection ends, where it does not go on.
+    async fn exchange(&mut self, parsed: Parsed) -> Option<End> {
+        let Parsed {
+            head,
+            decoder,
+            persistent,
+            expects,
+            trailers,
+        } = parsed;
+        let asked = Asked {
+            head: head.method == Method::HEAD,
+            version: head.version,
+            trailers,
+        };
+        let body = if decoder.is_over() {
+            self.core.borrow_mut().begin(decoder, false);
+            Incoming::default()
+        } else {
+            let exchange = self.core.borrow_mut().begin(decoder, expects);
+            Incoming::new(&self.core, exchange)
+        };
+        let request = Request::from_parts(head, body);
+        let answering = Rc::clone(&self.shared.handler).handle(request, Rc::clone(&self.peer));
+        let response = {
+            let mut answering = pin!(answering);
+            poll_fn(|cx| match answering.as_mut().poll(cx) {
+                Poll::Ready(response) => Poll::Ready(Some(response)),
+                Poll::Pending => self.poll_gone(cx).map(|()| None),
+            })
+            .await
+        };
+        // What a client that has left does to its own connection is no event of ours.
+        let Some(response) = response else {
+            return Some(End::Closed);
+        };
+        self.answer(response, asked, persistent).await
+    }
+
+    /// Answers a request that cannot be read.
+    async fn refuse(&mut self, refused: Refused) -> Option<End> {
+        let Refused { head, why } = refused;
+        let asked = Asked {
+            head: head.method == Method::HEAD,
+            version: head.version,
+            trailers: false,
+        };
+        let request = Request::from_parts(head, ());
+        let peer = Rc::clone(&self.peer);
+        let response = Rc::clone(&self.shared.handler).refuse(request, why, peer);
+        let ended = self.answer(response, asked, false).await;
+        // What follows it cannot be told apart.
+        Some(match ended {
+            Some(End::Closed) | None => End::Unread,
+            Some(ended) => ended,
+        })
+    }
+
+    /// Sends an answer; how the connection ends, where it does not go on.
+    async fn answer(
+        &mut self,
+        response: Response<H::Body>,
+        asked: Asked,
+        persistent: bool,
+    ) -> Option<End> {
+        let (head, body) = response.into_parts();
+        let (persistent, framing) = {
+            let mut core = self.core.borrow_mut();
+            let size = body.size_hint();
+            let framing = asked.framing(head.status, &size);
+            let unasked = core.answered();
+            let persistent = persistent
+                && framing != Framing::Close
+                && !unasked
+                && !self.shared.drain.has_begun()
+                && core.size_hint().lower() <= LINGER.0
+                && !answer::closes(&head);
+            let date = &self.shared.scratch.date;
+            self.output.begin(framing, |line| {
+                answer::write(&head, asked, (framing, &size), persistent, date, line)
+            });
+            (persistent, framing)
+        };
+        drop(head);
+        let sent = {
+            let mut body = pin!(body);
+            poll_fn(|cx| self.poll_send(cx, body.as_mut())).await
+        };
+        self.output.rest();
+        match sent {
+            Sent::Whole if framing == Framing::Close => Some(self.close().await),
+            Sent::Whole => self.settle(persistent).await,
+            Sent::Broken if framing == Framing::Close => Some(End::Aborted),
+            Sent::Broken | Sent::Gone => Some(End::Closed),
+            Sent::Unheard => Some(End::Aborted),
+        }
+    }
+
+    /// Sends the rest of an answer.
+    fn poll_send(&mut self, cx: &mut Context<'_>, body: Pin<&mut H::Body>) -> Poll<Sent> {
+        let mut writer = Writer(&self.core);
+        match self.output.poll_send(cx, &mut writer, body) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Sent::Whole),
+            Poll::Ready(Err(Unsent::Body(_) | Unsent::Length)) => return Poll::Ready(Sent::Broken),
+            Poll::Ready(Err(Unsent::Io)) => return Poll::Ready(Sent::Gone),
+            Poll::Pending => {}
+        }
+        if self.poll_gone(cx).is_ready() {
+            return Poll::Ready(Sent::Gone);
+        }
+        let blocked_at = self.output.blocked_at();
+        if blocked_at.is_none() {
+            self.blocked_at = None;
+            return Poll::Pending;
+        }
+        if blocked_at != self.blocked_at {
+            self.blocked_at = blocked_at;
+            self.since = Instant::now();
+        }
+        let due = self.since + *self.shared.settings.timeouts.write;
+        self.alarm.poll_over(cx, || due).map(|()| Sent::Unheard)
+    }
+
+    /// After an answer: makes the connection ready for the next request, which comes after the rest of this one's body.
+    async fn settle(&mut self, persistent: bool) -> Option<End> {
+        let read = self.core.borrow().is_read() || (persistent && self.discard().await);
+        let mut core = self.core.borrow_mut();
+        core.end();
+        if persistent && read {
+            if core.input.bytes.is_empty() {
+                core.input.clear();
+            }
+            self.since = Instant::now();
+            self.blocked_at = None;
+            return None;
+        }
+        let heard = read && core.input.bytes.is_empty();
+        drop(core);
+        Some(if heard {
+            self.close().await
+        } else {
+            End::Unread
+        })
+    }
+
+    /// Reads the rest of a request's body that nobody wants; whether that was possible.
+    async fn discard(&self) -> bool {
+        let mut budget = LINGER.0;
+        let rest = poll_fn(|cx| self.core.borrow_mut().poll_discard(cx, &mut budget));
+        timeout(LINGER.1, rest).await.unwrap_or_default()
+    }
+
+    /// Says that nothing more comes.
+    async fn close(&self) -> End {
+        drop(poll_fn(|cx| Pin::new(&mut Writer(&self.core)).poll_shutdown(cx)).await);
+        End::Closed
+    }
+
+    /// Says that nothing more comes, and hears the client out, which would miss the answer if it was reset for what it is
+    /// still sending (RFC 9112, 9.6).
+    async fn linger(&mut self) {
+        self.close().await;
+        let mut left = LINGER.0;
+        loop {
+            let read = poll_fn(|cx| {
+                let mut scratch = self.shared.scratch.room.borrow_mut();
+                self.core.borrow_mut().poll_read(cx, &mut scratch)
+            });
+            match read.await {
+                Ok(0) | Err(_) => return,
+                Ok(count) => match left.checked_sub(count as u64) {
+                    Some(rest) => left = rest,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Ready when the client has left.
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = self.shared.scratch.room.borrow_mut();
+        self.core.borrow_mut().poll_gone(cx, &mut scratch)
+    }
+}
+
+impl<H: Handler> Drop for Connection<H> {
+    fn drop(&mut self) {
+        self.shared.drain.leave(&self.place);
+    }
+}
+
+/// What became of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Whole,
+    /// Its body failed.
+    Broken,
+    /// The client has left.
+    Gone,
+    /// The client takes nothing.
+    Unheard,
+}
+
+/// Writes to a connection. It is held only while it is written to: an answer's body may read the request's.
+struct Writer<'a>(&'a RefCell<Core>);
+
+impl AsyncWrite for Writer<'_> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(self.0.borrow_mut().stream()).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(self.0.borrow_mut().stream()).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.0.borrow_mut().stream()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.0.borrow_mut().stream()).poll_shutdown(cx)
+    }
+}

@@ -129,7 +129,9 @@ fn an_answer_over_tls_does_not_end_without_its_farewell() {
     let gateway = Gateway::at(&app.url(), &ca);
     let answer = gateway.get("/", "");
     assert_eq!((answer.status, answer.end), (200, End::Cut));
-    recorded(&gateway, &answer);
+    let error = recorded(&gateway, &answer);
+    assert!(error.contains("close_notify"), "{error}");
+    assert!(!error.contains("://"), "no link: {error}");
 }
 
 #[test]

@@ -145,3 +145,6 @@ impl fmt::Debug for Upstream {
         write!(f, "Upstream({} at {})", self.name, self.authority)
     }
 }
+
+#[cfg(test)]
+mod tests;

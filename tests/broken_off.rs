@@ -2,7 +2,7 @@
 
 use pardon::incident::Cause;
 
-use crate::support::{Answer, End, Gateway, Origin, TlsOrigin, Visit, eventually};
+use crate::support::{Answer, End, Gateway, Origin, Signal, TlsOrigin, Visit, eventually};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -123,13 +123,60 @@ fn an_answer_that_hangs_is_ended_in_time() {
 }
 
 #[test]
+fn a_visitor_whose_upload_fails_is_no_failure_of_the_app_that_already_answers() {
+    let begun = "POST /upload HTTP/1.1\r\nHost: shop.example\r\n";
+    for (case, rest, flaw) in [
+        (
+            "a broken chunk",
+            "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+            "no size\r\n",
+        ),
+        ("stalled", "Content-Length: 8\r\n\r\nhalf", ""),
+        (
+            "too large",
+            "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+            "8\r\ntoo much\r\n",
+        ),
+    ] {
+        let origin = Origin::on_head(|visit, head| {
+            if head.contains("/upload") {
+                visit.send(format!("{CHUNKED}5\r\nbegun\r\n"));
+                visit.wait_for_close();
+            } else {
+                visit.send("HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops");
+            }
+            None
+        });
+        let gateway = Gateway::set(
+            &origin,
+            "[server.limits]\nbody = \"10B\"\n[server.timeouts]\nbody = \"150ms\"\n",
+        );
+        let mut client = gateway.connect();
+        client.send(format!("{begun}{rest}"));
+        assert_eq!(client.head().status, 200, "{case}");
+        assert_eq!(client.read(10), b"5\r\nbegun\r\n", "{case}");
+        client.send(flaw);
+        assert!(client.is_closed(), "{case}: the answer does not look whole");
+        eventually("the app to be left alone", || {
+            (origin.open() == 0).then_some(())
+        });
+        // What fails after it is recorded after it.
+        let next = gateway.get("/fails", "");
+        gateway.incident(next.id());
+        assert_eq!(gateway.incidents().len(), 1, "{case}: no failure");
+    }
+}
+
+#[test]
 fn an_answer_over_tls_does_not_end_without_its_farewell() {
     let app = TlsOrigin::answering("127.0.0.1", b"HTTP/1.1 200 OK\r\n\r\nbegun");
     let ca = format!("[upstreams.app.tls]\nca = {:?}\n", app.authority);
     let gateway = Gateway::at(&app.url(), &ca);
     let answer = gateway.get("/", "");
     assert_eq!((answer.status, answer.end), (200, End::Cut));
-    recorded(&gateway, &answer);
+    let error = recorded(&gateway, &answer);
+    assert!(error.contains("close_notify"), "{error}");
+    assert!(!error.contains("://"), "no link: {error}");
 }
 
 #[test]
@@ -212,6 +259,26 @@ fn what_an_app_says_too_much_goes_with_its_connection() {
         );
         assert!(gateway.incidents().is_empty(), "{case}");
     }
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_ends_an_idle_connection() {
+    let answered = Signal::default();
+    let go = answered.clone();
+    let origin = with_a_flaw(move |visit| {
+        visit.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst");
+        go.wait();
+        visit.send("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nhunter2");
+    });
+    let gateway = Gateway::set(&origin, "[server]\nworkers = 1\n");
+    assert_eq!(gateway.get("/flaw", "").text(), "first");
+    answered.give();
+    eventually("the connection to be closed", || {
+        (origin.open() == 0).then_some(())
+    });
+    others_get_their_own("unasked", &gateway);
+    assert_eq!(origin.connections(), 2);
+    assert!(gateway.incidents().is_empty());
 }
 
 #[test]

@@ -127,6 +127,19 @@ fn an_app_behind_tls_answers_under_its_own_authority() {
 }
 
 #[test]
+fn an_app_that_leaves_tls_without_a_word_is_a_502_without_a_link() {
+    let app = TlsOrigin::answering("127.0.0.1", b"");
+    let ca = format!("[upstreams.app.tls]\nca = {:?}\n", app.authority);
+    let gateway = Gateway::at(&app.url(), &ca);
+    let answer = gateway.get("/", "");
+    let expected = Expected::of(Cause::ClosedEarly, 502, "close_notify");
+    expected.after(2).check(&gateway, &answer);
+    let incident = gateway.incident(answer.id());
+    let error = incident.upstream.unwrap().error.unwrap();
+    assert!(!error.contains("://"), "{error}");
+}
+
+#[test]
 fn a_server_name_is_what_the_certificate_is_held_against() {
     let app = TlsOrigin::answering("app.internal", FINE);
     let tls = format!(

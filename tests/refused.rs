@@ -198,7 +198,7 @@ fn what_could_be_read_in_two_ways_is_refused_and_reaches_no_app() {
         // What follows on the connection is never read as a request.
         client.send("GET /smuggled HTTP/1.1\r\nHost: a.example\r\n\r\n");
         assert!(client.is_closed(), "{case}");
-        assert_eq!(origin.connections(), 0, "{case}");
+        assert!(origin.requests().is_empty(), "{case}");
     }
     assert!(gateway.incidents().is_empty(), "refusals are no failures");
     assert_eq!(gateway.get("/", "").text(), "fine");

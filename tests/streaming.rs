@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{End, Gateway, Origin, PATIENCE, Signal, eventually};
+use crate::support::{Client, End, Gateway, Origin, PATIENCE, Signal, eventually};
 
 const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
 
@@ -168,6 +168,49 @@ fn an_app_that_does_not_read_stops_the_visitor() {
     assert!(
         origin.request().body[..] == body[..],
         "all of it came as it was sent"
+    );
+}
+
+#[test]
+fn an_upload_goes_on_to_its_end_while_nobody_reads_the_answer() {
+    let body = noise(LARGE);
+    let (answered, uploaded) = (Arc::new(AtomicUsize::new(0)), Signal::default());
+    let origin = {
+        let (body, answered, uploaded) =
+            (Arc::clone(&body), Arc::clone(&answered), uploaded.clone());
+        Origin::on_head(move |visit, head| {
+            visit.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n"
+            ));
+            let answer = visit.socket().try_clone().unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| send_and_note(&answer, &body, &answered));
+                let received = visit.finish(head);
+                uploaded.give();
+                Some(received)
+            })
+        })
+    };
+    let gateway = Gateway::before(&origin);
+    let stream = TcpStream::connect(gateway.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!("POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: {LARGE}\r\n\r\n");
+    (&stream).write_all(head.as_bytes()).unwrap();
+    // The answer is stuck before the upload has begun.
+    let stopped = || Some(answered.load(Ordering::SeqCst)).filter(|taken| *taken > 0);
+    let on_the_way = eventually("the app's answer to be stopped", stopped);
+    assert!(on_the_way < ON_THE_WAY, "{on_the_way} bytes were taken");
+    send_and_note(&stream, &body, &AtomicUsize::new(0));
+    uploaded.wait();
+    let answer = Client::over(stream).answer();
+    assert_eq!((answer.status, answer.end), (200, End::Whole));
+    assert!(
+        answer.body[..] == body[..],
+        "the answer came as it was sent"
+    );
+    assert!(
+        origin.request().body[..] == body[..],
+        "the upload came as it was sent"
     );
 }
 

@@ -43,6 +43,12 @@ impl StoreArgs {
         super::running_configuration(self.config.as_deref(), self.upstream.is_some())
     }
 
+    /// Whether the configuration, as far as it can be read, has a route whose failures are not kept.
+    pub(super) fn has_unrecorded_routes(&self) -> bool {
+        self.configuration()
+            .is_ok_and(|config| config.routes.iter().any(|route| !route.intercept.record))
+    }
+
     /// The store, opened for reading.
     pub(super) fn open(&self) -> anyhow::Result<Reader> {
         Ok(Reader::open(&self.path()?)?)

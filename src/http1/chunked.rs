@@ -12,6 +12,8 @@ const MOST: usize = 16 * 1024;
 /// How many trailers there may be.
 const TRAILERS: usize = 64;
 
+const TOO_MANY: &str = "more than 64 trailers follow its last chunk; the app must send fewer, or send them as header fields";
+
 /// A chunked body that is being read.
 #[derive(Debug)]
 pub(crate) struct Chunked {
@@ -164,10 +166,10 @@ impl Chunked {
         }
         let mut fields = [httparse::EMPTY_HEADER; TRAILERS];
         let malformed = Malformed("its trailers are no header fields");
-        let Ok(httparse::Status::Complete((length, fields))) =
-            httparse::parse_headers(input, &mut fields)
-        else {
-            return Err(malformed);
+        let (length, fields) = match httparse::parse_headers(input, &mut fields) {
+            Ok(httparse::Status::Complete(parsed)) => parsed,
+            Err(httparse::Error::TooManyHeaders) => return Err(Malformed(TOO_MANY)),
+            _ => return Err(malformed),
         };
         let mut trailers = HeaderMap::with_capacity(fields.len());
         for field in fields {
@@ -275,5 +277,14 @@ mod tests {
         assert!(read(&extension, 1000).is_err());
         let trailers = [b"0\r\nA: ".to_vec(), vec![b'x'; MOST + 1]].concat();
         assert!(read(&trailers, 1000).is_err());
+    }
+
+    #[test]
+    fn too_many_trailers_are_said_to_be_too_many() {
+        let body = |count| format!("0\r\n{}\r\n", "A: 1\r\n".repeat(count));
+        assert!(read(body(TRAILERS).as_bytes(), 1000).is_ok());
+        let error = read(body(TRAILERS + 1).as_bytes(), 1000).unwrap_err();
+        assert_eq!(error.0, TOO_MANY);
+        assert!(TOO_MANY.contains(&format!("than {TRAILERS} ")));
     }
 }

@@ -115,6 +115,9 @@ impl Output {
 
     /// Keeps no more than a small buffer until the next message.
     pub(crate) fn rest(&mut self) {
+        // An empty piece still holds the buffer that it was cut from.
+        self.piece = Bytes::new();
+        self.announced = None;
         if self.line.capacity() > KEPT {
             self.line = Vec::new();
         }

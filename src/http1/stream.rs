@@ -47,6 +47,16 @@ impl Stream {
     }
 }
 
+/// A connection's error in the words of this program: those of rustls for an end without the farewell of TLS end in a link.
+fn plainly(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            io::Error::new(error.kind(), "there was no farewell of TLS (close_notify)")
+        }
+        _ => error,
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -55,7 +65,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf).map_err(plainly),
         }
     }
 }

@@ -143,3 +143,6 @@ impl fmt::Debug for Upstream {
         write!(f, "Upstream({} at {})", self.name, self.authority)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,6 +200,26 @@ fn what_is_not_there_is_explained() {
 }
 
 #[test]
+fn an_id_of_a_route_that_keeps_nothing_is_explained() {
+    let upstream = "[upstreams.app]\nendpoints = [\"http://127.0.0.1:9\"]\n";
+    let unrecorded = "`record = false`";
+    let (global, route) = ("[intercept]\nrecord = false", "intercept.record = false");
+    for (toml, mentioned) in [
+        (format!("{global}\n{upstream}"), true),
+        (format!("{upstream}[[routes]]\n{route}\n"), true),
+        (upstream.to_owned(), false),
+    ] {
+        let (gateway, folder) = (Scene::before(failing()), Folder::new());
+        folder.write("pardon.toml", &toml);
+        let store = gateway.store_path().to_str().unwrap();
+        let config = ["--store", store, "--config", "pardon.toml"];
+        let said = folder.pardon(&[&["show", "nope"], &config[..]].concat());
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{toml}");
+        assert_eq!(said.err.contains(unrecorded), mentioned, "{}", said.err);
+    }
+}
+
+#[test]
 fn foreign_ids_that_repeat_are_all_shown_the_newest_first() {
     let settings =
         "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n[server.request_id]\naccept = \"trusted\"\n";

@@ -17,13 +17,20 @@ const TYPED: usize = 80;
 const SHOWN: usize = 20;
 
 /// The answer to what was not found.
-pub(super) fn told(typed: &str, found: &Found, reader: &Reader) -> Result<String, StoreError> {
+///
+/// `unrecorded` says whether a route keeps nothing of its failures.
+pub(super) fn told(
+    typed: &str,
+    found: &Found,
+    reader: &Reader,
+    unrecorded: bool,
+) -> Result<String, StoreError> {
     let typed = visible::line(typed.trim()).into_owned();
     let typed = visible::cut(&typed, TYPED);
     match found {
         Found::Beginning(listed) => Ok(beginning(&typed, listed)),
         Found::Mistyped(nearest) => Ok(mistyped(&typed, nearest)),
-        Found::Nothing | Found::Incidents(..) => nothing(&typed, reader),
+        Found::Nothing | Found::Incidents(..) => nothing(&typed, reader, unrecorded),
     }
 }
 
@@ -49,7 +56,7 @@ fn mistyped(typed: &str, nearest: &[Listed]) -> String {
     format!("{wrong}\nDid you mean:\n\n{}", list(nearest))
 }
 
-fn nothing(typed: &str, reader: &Reader) -> Result<String, StoreError> {
+fn nothing(typed: &str, reader: &Reader, unrecorded: bool) -> Result<String, StoreError> {
     let mut says = format!("error: nothing in the store has the ID or the reference `{typed}`\n");
     let mut reason = |text: &str| {
         says.push_str("  - ");
@@ -58,6 +65,9 @@ fn nothing(typed: &str, reader: &Reader) -> Result<String, StoreError> {
     };
     reason("incidents are kept for `incidents.max_age` and within `incidents.max_size`");
     reason("requests refused with 400, 408, 414 or 431 are in the log only: look for the ID there");
+    if unrecorded {
+        reason("failures of routes with `record = false` are not kept: look for the ID in the log");
+    }
     let losses = reader.losses(None)?;
     if losses.rows > 0 {
         let count = store::counted(losses.rows, "incident was", "incidents were");

@@ -50,7 +50,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (how, found) = match reader.find(&args.id)? {
         Found::Incidents(how, found) => (how, found),
         other => {
-            let says = missing::told(&args.id, &other, &reader)?;
+            let unrecorded = args.store.has_unrecorded_routes();
+            let says = missing::told(&args.id, &other, &reader, unrecorded)?;
             io::stderr().lock().write_all(says.as_bytes())?;
             return Ok(ExitCode::FAILURE);
         }

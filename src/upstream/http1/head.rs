@@ -13,6 +13,9 @@ use crate::http1::{Framing, has, write_field};
 /// How many header fields are read without allocating.
 const FIELDS: usize = 100;
 
+const FOLDED: &str = "a header line is continued on the next one (obsolete folding, RFC 9112 section 5.2); the app must send \
+     each header field in one line";
+
 /// A request's head, as it is written for an app.
 pub trait Head {
     /// The method.
@@ -91,7 +94,7 @@ pub(super) fn check(input: &[u8], fields: usize) -> Result<(), Broken> {
 }
 
 /// Parses with room for so many fields.
-fn with_room<'head, I: ?Sized, T>(
+fn with_room<'head, I: ?Sized + AsRef<[u8]>, T>(
     head: &'head I,
     fields: usize,
     parse: impl FnOnce(
@@ -108,12 +111,19 @@ fn with_room<'head, I: ?Sized, T>(
     parsed.map_err(|error| {
         Broken::Malformed(match error {
             httparse::Error::TooManyHeaders => "it has more header fields than `max_headers`",
+            httparse::Error::HeaderName if is_folded(head.as_ref()) => FOLDED,
             httparse::Error::HeaderName => "a header field's name is none",
             httparse::Error::HeaderValue => "a header field's value has bytes that none may have",
             httparse::Error::Version => "its version is not HTTP/1.0 or HTTP/1.1",
             _ => "its first line is no status line",
         })
     })
+}
+
+/// Whether a header field goes on in a line that begins with white space (RFC 9112, 5.2).
+fn is_folded(head: &[u8]) -> bool {
+    let mut ends = memchr::memchr_iter(b'\n', head).skip(1);
+    ends.any(|at| matches!(head.get(at + 1), Some(b' ' | b'\t')))
 }
 
 /// Where a head ends: after its first empty line.
@@ -222,9 +232,11 @@ mod tests {
                 "a header field's name is none",
             ),
             (
-                "HTTP/1.1 200 OK\r\nA: 1\r\n b\r\n\r\n",
+                "HTTP/1.1 200 OK\r\n A: 1\r\n\r\n",
                 "a header field's name is none",
             ),
+            ("HTTP/1.1 200 OK\r\nA: 1\r\n b\r\n\r\n", FOLDED),
+            ("HTTP/1.1 200 OK\nA: 1\n\tb: 2\n\n", FOLDED),
             (
                 "HTTP/1.1 200 OK\r\nA: \u{1}\r\n\r\n",
                 "a header field's value has bytes that none may have",

@@ -28,6 +28,10 @@ pub(crate) enum Framing {
 
 /// What is to be written, in its order: a line or a head, a piece of the body, the end of its chunk.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing that has happened, in any order"
+)]
 pub(crate) struct Output {
     line: Vec<u8>,
     /// How much of `line` was written.

@@ -41,8 +41,8 @@ impl Passing {
         route: &Arc<Route>,
         status: StatusCode,
         body: AnswerBody,
-    ) -> Box<Self> {
-        Box::new(Self {
+    ) -> Self {
+        Self {
             body,
             proxy: Rc::clone(proxy),
             exchange: Rc::clone(exchange),
@@ -50,7 +50,7 @@ impl Passing {
             status,
             sent: 0,
             ended: false,
-        })
+        }
     }
 
     fn poll_piece(

@@ -53,7 +53,7 @@ impl Proxy {
         // The version is this connection's, not the app's.
         head.version = Version::HTTP_11;
         let passing = Passing::new(self, exchange, route, head.status, body);
-        Response::from_parts(head, Body::Passing(passing))
+        Response::from_parts(head, Body::Passing(Box::new(passing)))
     }
 
     /// The client and the host rule of a route's upstream.

@@ -19,16 +19,35 @@ pub(super) struct Asked {
     pub(super) trailers: bool,
 }
 
+/// What an answer's head has to know of its body and of its connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sending {
+    pub(super) framing: Framing,
+    /// The body's length, where it is known.
+    length: Option<u64>,
+    /// Whether the connection stays open after it.
+    pub(super) persistent: bool,
+}
+
 impl Asked {
-    /// How the body of an answer of this size is framed.
-    pub(super) fn framing(self, status: StatusCode, size: &SizeHint) -> Framing {
-        if self.head || is_bodiless(status) {
-            return Framing::None;
-        }
-        match size.exact() {
+    /// How an answer is sent that has this status and a body of this size, on a connection that may stay open.
+    pub(super) fn sending(
+        self,
+        head: &response::Parts,
+        size: &SizeHint,
+        persistent: bool,
+    ) -> Sending {
+        let length = size.exact();
+        let framing = match length {
+            _ if self.head || is_bodiless(head.status) => Framing::None,
             Some(length) => Framing::Length(length),
             None if self.version == Version::HTTP_11 => Framing::Chunked,
             None => Framing::Close,
+        };
+        Sending {
+            framing,
+            length,
+            persistent: persistent && framing != Framing::Close && !closes(head),
         }
     }
 }
@@ -40,7 +59,7 @@ fn is_bodiless(status: StatusCode) -> bool {
 }
 
 /// Whether an answer says that the connection ends with it.
-pub(super) fn closes(head: &response::Parts) -> bool {
+fn closes(head: &response::Parts) -> bool {
     let mut fields = head.headers.get_all(CONNECTION).iter();
     fields.any(|field| has(field, "close"))
 }
@@ -49,11 +68,11 @@ pub(super) fn closes(head: &response::Parts) -> bool {
 pub(super) fn write(
     head: &response::Parts,
     asked: Asked,
-    (framing, size): (Framing, &SizeHint),
-    persistent: bool,
+    sending: Sending,
     date: &Date,
     out: &mut Vec<u8>,
 ) -> Option<HeaderValue> {
+    let framing = sending.framing;
     out.extend_from_slice(match asked.version {
         Version::HTTP_10 => b"HTTP/1.0 ",
         _ => b"HTTP/1.1 ",
@@ -69,7 +88,7 @@ pub(super) fn write(
     // A HEAD is told what a GET would be, where that is known; a 304 says by itself what it stands for.
     let mut length = match framing {
         Framing::Length(length) => Some(length),
-        Framing::None if asked.head => size.exact().filter(|length| *length > 0),
+        Framing::None if asked.head => sending.length.filter(|length| *length > 0),
         Framing::None | Framing::Chunked | Framing::Close => None,
     };
     let of_another = framing == Framing::None && head.status != StatusCode::NO_CONTENT;
@@ -98,7 +117,7 @@ pub(super) fn write(
     if framing == Framing::Chunked {
         out.extend_from_slice(b"transfer-encoding: chunked\r\n");
     }
-    if !persistent {
+    if !sending.persistent {
         out.extend_from_slice(b"connection: close\r\n");
     } else if asked.version == Version::HTTP_10 {
         out.extend_from_slice(b"connection: keep-alive\r\n");

@@ -152,17 +152,16 @@ impl<H: Handler> Connection<H> {
             match core.poll_read(cx, &mut scratch) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
                 Poll::Ready(Ok(count)) => {
-                    if !begun {
-                        let came = scratch.get(..count).unwrap_or_default();
-                        if let Some(next) = self.new_head(&mut core, came) {
-                            return Poll::Ready(next);
-                        }
-                        if self.used && !core.input.bytes.is_empty() {
-                            self.since = Instant::now();
-                        }
-                    } else {
-                        let came = scratch.get(..count).unwrap_or_default();
+                    let came = scratch.get(..count).unwrap_or_default();
+                    if begun {
                         core.input.bytes.extend_from_slice(came);
+                        continue;
+                    }
+                    if let Some(next) = self.new_head(&mut core, came) {
+                        return Poll::Ready(next);
+                    }
+                    if self.used && !core.input.bytes.is_empty() {
+                        self.since = Instant::now();
                     }
                 }
                 Poll::Pending => break,
@@ -292,23 +291,19 @@ impl<H: Handler> Connection<H> {
         persistent: bool,
     ) -> Option<End> {
         let (head, body) = response.into_parts();
-        let (persistent, framing) = {
+        let sending = {
             let mut core = self.core.borrow_mut();
-            let size = body.size_hint();
-            let framing = asked.framing(head.status, &size);
             let unasked = core.answered();
             let persistent = persistent
-                && framing != Framing::Close
                 && !unasked
                 && !self.shared.drain.has_begun()
-                && core.size_hint().lower() <= LINGER.0
-                && !answer::closes(&head);
-            let date = &self.shared.scratch.date;
-            self.output.begin(framing, |line| {
-                answer::write(&head, asked, (framing, &size), persistent, date, line)
-            });
-            (persistent, framing)
+                && core.size_hint().lower() <= LINGER.0;
+            asked.sending(&head, &body.size_hint(), persistent)
         };
+        let date = &self.shared.scratch.date;
+        self.output.begin(sending.framing, |line| {
+            answer::write(&head, asked, sending, date, line)
+        });
         drop(head);
         let sent = {
             let mut body = pin!(body);
@@ -316,9 +311,9 @@ impl<H: Handler> Connection<H> {
         };
         self.output.rest();
         match sent {
-            Sent::Whole if framing == Framing::Close => Some(self.close().await),
-            Sent::Whole => self.settle(persistent).await,
-            Sent::Broken if framing == Framing::Close => Some(End::Aborted),
+            Sent::Whole if sending.framing == Framing::Close => Some(self.close().await),
+            Sent::Whole => self.settle(sending.persistent).await,
+            Sent::Broken if sending.framing == Framing::Close => Some(End::Aborted),
             Sent::Broken | Sent::Gone => Some(End::Closed),
             Sent::Unheard => Some(End::Aborted),
         }
@@ -352,19 +347,13 @@ impl<H: Handler> Connection<H> {
     /// After an answer: makes the connection ready for the next request, which comes after the rest of this one's body.
     async fn settle(&mut self, persistent: bool) -> Option<End> {
         let read = self.core.borrow().is_read() || (persistent && self.discard().await);
-        let mut core = self.core.borrow_mut();
-        core.end();
+        let nothing_follows = self.core.borrow_mut().end();
         if persistent && read {
-            if core.input.bytes.is_empty() {
-                core.input.clear();
-            }
             self.since = Instant::now();
             self.blocked_at = None;
             return None;
         }
-        let heard = read && core.input.bytes.is_empty();
-        drop(core);
-        Some(if heard {
+        Some(if read && nothing_follows {
             self.close().await
         } else {
             End::Unread

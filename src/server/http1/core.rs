@@ -61,10 +61,15 @@ impl Core {
         self.exchange
     }
 
-    /// Ends it: nobody reads its body any more.
-    pub(super) fn end(&mut self) {
+    /// Ends it: nobody reads its body any more. Whether nothing has come after it.
+    pub(super) fn end(&mut self) -> bool {
         self.exchange += 1;
         self.watcher = None;
+        let nothing_follows = self.input.bytes.is_empty();
+        if nothing_follows {
+            self.input.clear();
+        }
+        nothing_follows
     }
 
     pub(super) fn is_at(&self, exchange: u64) -> bool {

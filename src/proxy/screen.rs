@@ -1,11 +1,10 @@
-//! What is refused before any app hears of it: requests that two parsers could read in two ways, and those past a limit.
+//! What is refused before any app hears of it: requests for what there is not, and those past a limit.
 //!
-//! hyper has read the head by now; this holds what it lets through. What it hides (a length beside a chunked coding, a
-//! bare LF) is for `server::wire`.
+//! Where a request ends the server has decided by now, and that it has no more than one `Host`.
 
 use std::net::Ipv6Addr;
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, Method, Version};
 
 use super::exchange::Exchange;
@@ -24,9 +23,6 @@ pub(super) fn screen(exchange: &Exchange, limits: &Limits) -> Result<(), Refusal
     target(exchange)?;
     host(exchange)?;
     let glance = &exchange.glance;
-    if glance.transfer_encoding || glance.content_length {
-        framing(&exchange.headers, exchange.version)?;
-    }
     if glance.expect {
         expectation(&exchange.headers)?;
     }
@@ -60,7 +56,7 @@ fn target(exchange: &Exchange) -> Result<(), Refusal> {
     }
 }
 
-/// One `Host`, and a possible one (RFC 9112, 3.2); HTTP/1.0 may leave it out.
+/// A possible `Host` (RFC 9112, 3.2); HTTP/1.0 may leave it out.
 fn host(exchange: &Exchange) -> Result<(), Refusal> {
     let Some(host) = &exchange.host else {
         return match exchange.version {
@@ -68,9 +64,6 @@ fn host(exchange: &Exchange) -> Result<(), Refusal> {
             _ => Ok(()),
         };
     };
-    if exchange.headers.get_all(HOST).iter().nth(1).is_some() {
-        return Err(Refusal::Bad("several Hosts"));
-    }
     if is_authority(host.as_bytes()) {
         Ok(())
     } else {
@@ -95,32 +88,6 @@ fn is_authority(authority: &[u8]) -> bool {
     !host.is_empty()
         && host.bytes().all(named)
         && (port.is_empty() || port.strip_prefix(':').is_some_and(numbered))
-}
-
-/// Framing that can be read in one way only (RFC 9112, 6).
-fn framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        if version == Version::HTTP_10 {
-            return Err(Refusal::Bad("Transfer-Encoding in HTTP/1.0"));
-        }
-        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-            return Err(Refusal::Bad(
-                "a Transfer-Encoding that is not `chunked` alone",
-            ));
-        }
-        if headers.contains_key(CONTENT_LENGTH) {
-            return Err(Refusal::Bad("Content-Length beside Transfer-Encoding"));
-        }
-    }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    if let Some(length) = lengths.next() {
-        let digits = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
-        if !digits || lengths.any(|other| other != length) {
-            return Err(Refusal::Bad("a Content-Length that is not one number"));
-        }
-    }
-    Ok(())
 }
 
 /// The one expectation that there is (RFC 9110, 10.1.1).

@@ -1,12 +1,13 @@
 //! An answer's head, written (RFC 9112, 4 and 6).
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::time::{Duration, SystemTime};
 
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER};
 use http::{HeaderValue, StatusCode, Version, response};
 use http_body::SizeHint;
 use hyper::ext::ReasonPhrase;
+use tokio::time::Instant;
 
 use crate::http1::{Framing, has, write_field};
 
@@ -47,7 +48,7 @@ impl Asked {
         Sending {
             framing,
             length,
-            persistent: persistent && framing != Framing::Close && !closes(head),
+            persistent: persistent && framing != Framing::Close,
         }
     }
 }
@@ -58,18 +59,13 @@ fn is_bodiless(status: StatusCode) -> bool {
         || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }
 
-/// Whether an answer says that the connection ends with it.
-fn closes(head: &response::Parts) -> bool {
-    let mut fields = head.headers.get_all(CONNECTION).iter();
-    fields.any(|field| has(field, "close"))
-}
-
-/// Writes an answer's head; what it announces as trailers, where the client takes any.
+/// Writes an answer's head; what it announces as trailers, where the client takes any. The answer may say by itself that
+/// the connection ends with it.
 pub(super) fn write(
     head: &response::Parts,
     asked: Asked,
-    sending: Sending,
-    date: &Date,
+    sending: &mut Sending,
+    date: &str,
     out: &mut Vec<u8>,
 ) -> Option<HeaderValue> {
     let framing = sending.framing;
@@ -94,6 +90,7 @@ pub(super) fn write(
     let of_another = framing == Framing::None && head.status != StatusCode::NO_CONTENT;
     for (name, value) in &head.headers {
         if name == CONNECTION {
+            sending.persistent &= !has(value, "close");
             continue;
         }
         if name == CONTENT_LENGTH {
@@ -123,7 +120,7 @@ pub(super) fn write(
         out.extend_from_slice(b"connection: keep-alive\r\n");
     }
     if !dated {
-        date.write(out);
+        out.extend_from_slice(date.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
     announced
@@ -138,26 +135,38 @@ fn write_length(length: u64, out: &mut Vec<u8>) {
 
 /// The `Date` field (RFC 9110, 6.6.1), written out once a second.
 #[derive(Debug)]
-pub(super) struct Date(RefCell<(u64, String)>);
+pub(super) struct Date(RefCell<Option<Written>>);
+
+#[derive(Debug)]
+struct Written {
+    line: String,
+    /// When it is not true any more.
+    until: Instant,
+}
 
 impl Date {
     pub(super) fn new() -> Self {
-        Self(RefCell::new((0, String::new())))
+        Self(RefCell::new(None))
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        let now = SystemTime::now();
-        let second = now
-            .duration_since(SystemTime::UNIX_EPOCH)
+    /// Its line at this time, which is now.
+    pub(super) fn line(&self, now: Instant) -> Ref<'_, str> {
+        if self
+            .0
+            .borrow()
             .as_ref()
-            .map_or(0, Duration::as_secs);
-        let mut last = self.0.borrow_mut();
-        if last.0 != second || last.1.is_empty() {
-            *last = (
-                second,
-                format!("date: {}\r\n", httpdate::fmt_http_date(now)),
-            );
+            .is_none_or(|last| last.until <= now)
+        {
+            let time = SystemTime::now();
+            let since = time.duration_since(SystemTime::UNIX_EPOCH);
+            let into_second = since.map_or(0, |since| since.subsec_nanos());
+            self.0.replace(Some(Written {
+                line: format!("date: {}\r\n", httpdate::fmt_http_date(time)),
+                until: now + Duration::from_secs(1) - Duration::from_nanos(into_second.into()),
+            }));
         }
-        out.extend_from_slice(last.1.as_bytes());
+        Ref::map(self.0.borrow(), |written| {
+            written.as_ref().map_or("", |written| &written.line)
+        })
     }
 }

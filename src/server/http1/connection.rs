@@ -103,6 +103,8 @@ struct Connection<H: Handler> {
     since: Instant,
     /// Whether it has had a request: the first may take as long as a head, others as long as an idle connection.
     used: bool,
+    /// Whether an answer's end had to be waited for.
+    waited: bool,
     /// How many bytes had left when the client last was found not to read.
     blocked_at: Option<u64>,
     place: Place,
@@ -120,6 +122,7 @@ impl<H: Handler> Connection<H> {
             alarm: Alarm::new(),
             since: Instant::now(),
             used: false,
+            waited: false,
             blocked_at: None,
             place: shared.drain.enter(),
             known: false,
@@ -291,7 +294,7 @@ impl<H: Handler> Connection<H> {
         persistent: bool,
     ) -> Option<End> {
         let (head, body) = response.into_parts();
-        let sending = {
+        let mut sending = {
             let mut core = self.core.borrow_mut();
             let unasked = core.answered();
             let persistent = persistent
@@ -300,9 +303,10 @@ impl<H: Handler> Connection<H> {
                 && core.size_hint().lower() <= LINGER.0;
             asked.sending(&head, &body.size_hint(), persistent)
         };
-        let date = &self.shared.scratch.date;
+        self.since = Instant::now();
+        let (date, now) = (&self.shared.scratch.date, self.since);
         self.output.begin(sending.framing, |line| {
-            answer::write(&head, asked, sending, date, line)
+            answer::write(&head, asked, &mut sending, &date.line(now), line)
         });
         drop(head);
         let sent = {
@@ -328,6 +332,7 @@ impl<H: Handler> Connection<H> {
             Poll::Ready(Err(Unsent::Io)) => return Poll::Ready(Sent::Gone),
             Poll::Pending => {}
         }
+        self.waited = true;
         if self.poll_gone(cx).is_ready() {
             return Poll::Ready(Sent::Gone);
         }
@@ -346,11 +351,18 @@ impl<H: Handler> Connection<H> {
 
     /// After an answer: makes the connection ready for the next request, which comes after the rest of this one's body.
     async fn settle(&mut self, persistent: bool) -> Option<End> {
-        let read = self.core.borrow().is_read() || (persistent && self.discard().await);
+        let mut read = self.core.borrow().is_read();
+        if persistent && !read {
+            read = self.discard().await;
+            self.waited = true;
+        }
         let nothing_follows = self.core.borrow_mut().end();
         if persistent && read {
-            self.since = Instant::now();
-            self.blocked_at = None;
+            // Mostly it was sent at once.
+            if std::mem::take(&mut self.waited) {
+                self.since = Instant::now();
+                self.blocked_at = None;
+            }
             return None;
         }
         Some(if read && nothing_follows {

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request};
 
 use super::Unreadable;
@@ -160,6 +160,9 @@ fn read<'head>(
             return Err(Unreadable::Malformed("a header field that is none").into());
         };
         seen.look(&name, &value);
+        if seen.hosts > 1 {
+            return Err(Unreadable::Malformed("several Hosts").into());
+        }
         head.headers.append(name, value);
     }
     let stays = version == 1 || seen.stays;
@@ -188,11 +191,14 @@ struct Seen {
     trailers: bool,
     coded: bool,
     sized: bool,
+    hosts: u32,
 }
 
 impl Seen {
     fn look(&mut self, name: &HeaderName, value: &HeaderValue) {
-        if name == CONNECTION {
+        if name == HOST {
+            self.hosts += 1;
+        } else if name == CONNECTION {
             self.closes |= has(value, "close");
             self.stays |= has(value, "keep-alive");
         } else if name == CONTENT_LENGTH {

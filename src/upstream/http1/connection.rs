@@ -140,6 +140,7 @@ impl Connection {
                 let Parsed {
                     mut head,
                     persistent,
+                    stated,
                 } = parsed;
                 if head.status == StatusCode::SWITCHING_PROTOCOLS {
                     return Poll::Ready(Err(Broken::Malformed(
@@ -147,7 +148,7 @@ impl Connection {
                     )));
                 }
                 if !head.status.is_informational() {
-                    let (decoder, doubtful) = framing::decoder(&self.method, &mut head)?;
+                    let (decoder, doubtful) = framing::decoder(&self.method, &mut head, stated)?;
                     self.persistent &= persistent && !doubtful;
                     self.bodiless = framing::is_bodiless(&self.method, head.status);
                     self.decoder = decoder;

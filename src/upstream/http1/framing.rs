@@ -20,13 +20,24 @@ pub enum Broken {
     Request(BodyFault),
 }
 
+/// Which fields a head has that frame a body.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stated {
+    pub(super) coding: bool,
+    pub(super) length: bool,
+}
+
 /// The body that follows a head which answers `method`; whether the connection is not to be trusted after it.
+/// `stated` says whether the head has any field that frames a body.
 pub(super) fn decoder(
     method: &Method,
     head: &mut response::Parts,
+    stated: Stated,
 ) -> Result<(Decoder, bool), Broken> {
     let bodiless = is_bodiless(method, head.status);
-    if let Some(coding) = coding(&head.headers)? {
+    if stated.coding
+        && let Some(coding) = coding(&head.headers)?
+    {
         if head.version == Version::HTTP_10 {
             // RFC 9112, 6.1: its framing is faulty.
             return Err(Broken::Malformed("it is chunked, which HTTP/1.0 is not"));
@@ -42,7 +53,11 @@ pub(super) fn decoder(
     if bodiless {
         return Ok((Decoder::Length(0), false));
     }
-    let length = length(&head.headers)?;
+    let length = if stated.length {
+        length(&head.headers)?
+    } else {
+        None
+    };
     Ok((length.map_or(Decoder::Close, Decoder::Length), false))
 }
 
@@ -122,7 +137,11 @@ mod tests {
                 .headers_mut()
                 .append(name, HeaderValue::from_str(value).unwrap());
         }
-        decoder(method, &mut response.into_parts().0)
+        let stated = Stated {
+            coding: fields.contains("transfer-encoding"),
+            length: fields.contains("content-length"),
+        };
+        decoder(method, &mut response.into_parts().0, stated)
     }
 
     #[test]

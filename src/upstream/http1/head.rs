@@ -7,7 +7,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version, response};
 use hyper::ext::ReasonPhrase;
 
-use super::framing::Broken;
+use super::framing::{Broken, Stated};
 use crate::http1::{Framing, has, write_field};
 
 /// How many header fields are read without allocating.
@@ -63,6 +63,8 @@ pub(super) struct Parsed {
     pub(super) head: response::Parts,
     /// Whether the connection stays open after it.
     pub(super) persistent: bool,
+    /// What it says of its body.
+    pub(super) stated: Stated,
 }
 
 /// Takes an answer's head out of `input`; `None` where it is not whole yet. It may have so many bytes and fields.
@@ -161,6 +163,7 @@ fn read<'head>(
         parsed.extensions.insert(reason);
     }
     let (mut closes, mut stays) = (false, version == 1);
+    let mut stated = Stated::default();
     parsed.headers.reserve(line.headers.len());
     for field in line.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes())
@@ -171,12 +174,17 @@ fn read<'head>(
         if name == CONNECTION {
             closes |= has(&value, "close");
             stays |= has(&value, "keep-alive");
+        } else if name == CONTENT_LENGTH {
+            stated.length = true;
+        } else if name == TRANSFER_ENCODING {
+            stated.coding = true;
         }
         parsed.headers.append(name, value);
     }
     Ok(Parsed {
         head: parsed,
         persistent: stays && !closes,
+        stated,
     })
 }
 

@@ -18,6 +18,7 @@ use crate::page::{PageProblem, Pages};
 use crate::proxy::{Body, Proxy, Route, Snapshot};
 use crate::request_id::IdKey;
 use crate::server::{Handler, Peer, Server, Settings};
+use crate::telemetry::Meters;
 use crate::upstream::{BodyLimits, Upstream};
 
 /// Connections that the kernel holds for a listener until a worker accepts them.
@@ -55,7 +56,12 @@ impl Gateway {
             .map_err(failed)?;
         let key = Arc::new(IdKey::with_floor(incidents.newest_millis()));
         let kept = incidents.clone();
-        let make = move |worker| Proxy::new(Arc::clone(&snapshot), kept.clone(), &key, worker);
+        let meters = Arc::new(Meters::new(workers));
+        let counted = Arc::clone(&meters);
+        let make = move |worker| {
+            let settings = Arc::clone(&snapshot);
+            Proxy::new(settings, kept.clone(), &key, (&counted, worker))
+        };
         let server = Server::start(&listeners, &settings(config, workers), make).map_err(failed)?;
         Ok(Self {
             server,
@@ -205,7 +211,8 @@ fn upstreams(
 fn routes(config: &Config, problems: &mut Report) -> Vec<Arc<Route>> {
     let mut built = Vec::with_capacity(config.routes.len());
     for route in &config.routes {
-        let Some(place) = config
+        let own = built.len();
+        let Some(upstream) = config
             .upstreams
             .keys()
             .position(|name| *name == route.upstream)
@@ -216,7 +223,12 @@ fn routes(config: &Config, problems: &mut Report) -> Vec<Arc<Route>> {
             problems.add(Report::of(problem, ""));
             continue;
         };
-        match Route::build(route, place, config.incidents.client, &config.folder) {
+        match Route::build(
+            route,
+            (own, upstream),
+            config.incidents.client,
+            &config.folder,
+        ) {
             Ok(route) => built.push(Arc::new(route)),
             Err(found) => add(problems, found),
         }

@@ -38,8 +38,8 @@ use crate::intercept::{self, Verdict};
 use crate::page::Pages;
 use crate::request_id::{IdKey, IdSource};
 use crate::server::Peer;
-use crate::telemetry::COUNTERS;
-use crate::upstream::{BodyLimits, Client, Upstream};
+use crate::telemetry::{COUNTERS, Meter, Meters};
+use crate::upstream::{Answer, BodyLimits, Client, Upstream, UpstreamError};
 
 use afterwork::Afterwork;
 use exchange::Exchange;
@@ -85,6 +85,7 @@ pub struct Proxy {
     ids: IdSource,
     incidents: Incidents,
     desk: Desk,
+    meter: Meter,
     afterwork: Afterwork,
 }
 
@@ -95,10 +96,11 @@ impl Proxy {
         settings: Arc<Snapshot>,
         incidents: Incidents,
         key: &Arc<IdKey>,
-        worker: usize,
+        (meters, worker): (&Meters, usize),
     ) -> Self {
         let client = |(upstream, _): &(Arc<Upstream>, _)| Client::new(Arc::clone(upstream), worker);
         Self {
+            meter: meters.meter(worker, settings.routes.iter().map(|route| &route.name)),
             clients: settings.upstreams.iter().map(client).collect(),
             ids: IdSource::new(key, worker),
             settings,
@@ -116,10 +118,22 @@ impl Proxy {
             return self.refuse(exchange, None, Refusal::NoRoute, Some(body));
         };
         let answer = self.forward(exchange, route, body).await;
+        self.count_retries(route, &answer);
         match intercept::judge(answer, &route.policy) {
             Verdict::Pass(answer) => self.pass(exchange, route, answer),
             // Boxed, as is all that is rare: the future of a passing request is moved about and stays small.
             Verdict::Replace(failure) => Box::pin(self.replace(exchange, route, failure)).await,
+        }
+    }
+
+    fn count_retries(&self, route: &Route, answer: &Result<Answer, UpstreamError>) {
+        let attempts = match answer {
+            Ok(answer) => answer.attempts,
+            Err(error) => error.attempts,
+        };
+        if attempts > 1 {
+            let upstream = self.upstream_record(route).name;
+            self.meter.retries(&upstream, attempts - 1);
         }
     }
 

@@ -54,6 +54,7 @@ impl Proxy {
             status,
             headers,
             body,
+            format,
             ..
         } = page;
         let sent = if exchange.method == Method::HEAD {
@@ -74,10 +75,9 @@ impl Proxy {
             .headers_mut()
             .insert(id.clone(), exchange.id_value.clone());
         exchange.close_after(response.headers_mut());
-        if self.settings.access != AccessFormat::Off {
-            let route = self.find(exchange);
-            self.write_access(exchange, route.map(AsRef::as_ref), status, sent);
-        }
+        let route = self.find(exchange).map(AsRef::as_ref);
+        self.meter.page(status.as_u16(), format.name());
+        self.note(exchange, route, status, sent);
         response
     }
 
@@ -178,17 +178,30 @@ impl Proxy {
         }
     }
 
-    /// Writes a passing answer's line of the access log, where there is one.
-    pub(super) fn log_access(
+    /// Counts a passing answer that has ended, and writes its line of the access log, where there is one.
+    pub(super) fn note_answer(
         &self,
         exchange: &Exchange,
-        route: &Arc<Route>,
+        route: &Route,
         status: StatusCode,
         sent: u64,
     ) {
+        self.note(exchange, Some(route), status, sent);
+    }
+
+    fn note(&self, exchange: &Exchange, route: Option<&Route>, status: StatusCode, sent: u64) {
+        let place = route.map(|route| route.place);
+        let took = exchange.elapsed();
+        self.meter.answered(place, status.as_u16(), took);
         if self.settings.access != AccessFormat::Off {
-            self.write_access(exchange, Some(route), status, sent);
+            self.write_access(exchange, route, status, sent);
         }
+    }
+
+    /// Counts an exchange with a route's app that failed.
+    pub(super) fn count_failure(&self, route: &Route, cause: Cause) {
+        let upstream = self.upstream_record(route).name;
+        self.meter.failure(&upstream, cause.as_str());
     }
 
     fn write_access(

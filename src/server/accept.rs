@@ -14,6 +14,7 @@ use tokio::task::spawn_local;
 use super::connection::{self, Shared, TOO_MANY};
 use super::drain::Drain;
 use super::{Handler, Phase, Settings};
+use crate::telemetry::COUNTERS;
 
 /// How long what is to be recorded may take once the time is up.
 const LAST_WORDS: Duration = Duration::from_millis(250);
@@ -73,7 +74,8 @@ impl Crew {
     }
 
     /// The connections open now.
-    pub(super) fn open(&self) -> usize {
+    #[must_use]
+    pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
@@ -239,6 +241,7 @@ fn admit<H: Handler>(
 
 /// Says that there is no room, as far as the socket takes it at once.
 fn turn_away(stream: TcpStream) {
+    COUNTERS.connections_refused.add_one();
     let said = stream
         .into_std()
         .and_then(|mut stream| io::Write::write(&mut stream, TOO_MANY));

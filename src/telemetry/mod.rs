@@ -7,6 +7,7 @@ mod access;
 mod backlog;
 mod counters;
 mod escape;
+pub mod json;
 mod line;
 mod meters;
 pub mod metrics;

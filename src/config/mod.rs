@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use admin::Admin;
+pub use admin::{Admin, Token, TokenProblem};
 pub use brand::Brand;
 pub use bypass::Bypass;
 pub use endpoint::{Endpoint, Scheme};

@@ -121,8 +121,7 @@ impl Reader {
     }
 
     /// What ends a question that another thread has put to this and that takes too long: it becomes an error.
-    #[must_use]
-    pub fn stopper(&self) -> impl Fn() + Send + Sync + 'static {
+    pub fn stopper(&self) -> impl Fn() + Send + Sync + use<> {
         let handle = self.connection.get_interrupt_handle();
         move || handle.interrupt()
     }

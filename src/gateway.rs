@@ -192,6 +192,7 @@ fn snapshot(config: &Config, workers: usize) -> Result<Snapshot, Report> {
         request_id: server.request_id.clone(),
         trusted_proxies: server.trusted_proxies.clone(),
         via: server.via,
+        traceparent: server.traceparent,
         limits: server.limits.clone(),
         body_limits: BodyLimits {
             pause: *server.timeouts.body,

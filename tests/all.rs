@@ -35,3 +35,4 @@ mod shutdown;
 mod store;
 mod streaming;
 mod support;
+mod traces;

@@ -45,6 +45,7 @@ pub use reference::{reference, schema};
 pub use route::Route;
 pub use server::{
     AcceptId, Certificate, Limits, Listen, RequestIdHeader, Server, ServerTimeouts, ServerTls,
+    Traceparent,
 };
 pub use upstream::{
     Balance, Health, HostHeader, Protocol, Retry, Upstream, UpstreamTimeouts, UpstreamTls,

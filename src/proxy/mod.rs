@@ -17,6 +17,7 @@ mod refuse;
 mod replace;
 mod route;
 mod screen;
+mod trace;
 mod upgrade;
 
 use std::any::Any;
@@ -44,6 +45,7 @@ use crate::upstream::{Answer, BodyLimits, Client, Upstream, UpstreamError};
 use afterwork::Afterwork;
 use exchange::Exchange;
 use refuse::Refusal;
+use trace::TraceSource;
 
 pub use body::Body;
 pub use route::Route;
@@ -64,6 +66,8 @@ pub struct Snapshot {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether `Via` is set.
     pub via: bool,
+    /// What becomes of a request without a trace.
+    pub traceparent: config::Traceparent,
     /// What bounds a request's head.
     pub limits: config::Limits,
     /// What bounds a request's body.
@@ -83,6 +87,7 @@ pub struct Proxy {
     settings: Arc<Snapshot>,
     clients: Vec<Client>,
     ids: IdSource,
+    traces: TraceSource,
     incidents: Incidents,
     desk: Desk,
     meter: Meter,
@@ -103,6 +108,7 @@ impl Proxy {
             meter: meters.meter(worker, settings.routes.iter().map(|route| &route.name)),
             clients: settings.upstreams.iter().map(client).collect(),
             ids: IdSource::new(key, worker),
+            traces: TraceSource::new(settings.traceparent),
             settings,
             desk: incidents.desk(),
             incidents,
@@ -153,7 +159,8 @@ impl Proxy {
         peer: Rc<Peer>,
     ) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let exchange = Rc::new(Exchange::begin(head, peer, &self.ids, &self.settings));
+        let sources = (&self.ids, &self.traces);
+        let exchange = Rc::new(Exchange::begin(head, peer, sources, &self.settings));
         let mut leaving = Leaving { gone: true };
         let response = match caught(self.answer(&exchange, body)).await {
             Ok(response) => response,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{HeaderValue, REFERER, USER_AGENT};
-use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 use super::body::Body;
@@ -19,8 +19,6 @@ use crate::intercept::FailedAnswer;
 use crate::page::{Page, PageContext};
 use crate::telemetry::{self, AccessLine};
 use crate::upstream::UpstreamError;
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl Proxy {
     /// The page of a failure or a refusal; `replaced` is the media type of the answer that it stands in for.
@@ -115,7 +113,7 @@ impl Proxy {
                 template: Arc::clone(&page.template),
             }),
             reference: None,
-            trace_id: exchange.header(&TRACEPARENT).and_then(trace_id),
+            trace_id: exchange.trace_id(),
             settled: true,
             duration: exchange.elapsed(),
         }
@@ -216,8 +214,10 @@ impl Proxy {
             .header(&REFERER)
             .map(|referer| redactor.url(referer));
         let upstream = route.map(|route| self.upstream_record(route).name);
+        let trace_id = exchange.trace_id();
         let line = AccessLine {
             request_id: &exchange.id,
+            trace_id: trace_id.as_deref(),
             time: exchange.timestamp(),
             client: redactor.client(exchange.client(&self.settings)),
             method: exchange.method.as_str(),
@@ -233,13 +233,6 @@ impl Proxy {
         };
         telemetry::access(&line, self.settings.access);
     }
-}
-
-/// The trace that a `traceparent` names (W3C Trace Context, section 3.2).
-fn trace_id(parent: &str) -> Option<String> {
-    let id = parent.split('-').nth(1)?;
-    let hex = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hex.then(|| id.to_ascii_lowercase())
 }
 
 impl Snapshot {

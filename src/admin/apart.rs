@@ -103,3 +103,66 @@ impl<S: Fn()> Drop for Stop<S> {
 fn unavailable(title: &str, hint: &str) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, title, hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Mutex, mpsc};
+
+    use tokio::task::yield_now;
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_questions_are_answered_at_once_and_no_more() {
+        let apart = Apart::new(PathBuf::new());
+        let (go, wait) = mpsc::channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let job = || {
+            let wait = Arc::clone(&wait);
+            move || wait.lock().unwrap().recv().is_ok()
+        };
+        let (mut one, mut two) = (Box::pin(apart.run(job())), Box::pin(apart.run(job())));
+        tokio::select! {
+            biased;
+            _ = &mut one => panic!("it waits"),
+            _ = &mut two => panic!("it waits"),
+            () = yield_now() => {}
+        }
+        let later = TURN + Duration::from_millis(1);
+        let (three, ()) = tokio::join!(apart.run(|| ()), advance(later));
+        assert_eq!(three.unwrap_err().status, 503);
+        drop(go);
+        assert!(one.await.is_ok() && two.await.is_ok());
+        assert!(apart.run(|| ()).await.is_ok(), "the turns came back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_takes_too_long_keeps_its_turn_until_it_ends() {
+        let apart = Apart::new(PathBuf::new());
+        let (go, wait) = mpsc::channel::<()>();
+        let job = move || wait.recv().is_ok();
+        let later = LONGEST + Duration::from_millis(1);
+        let (late, ()) = tokio::join!(apart.run(job), async {
+            yield_now().await;
+            advance(later).await;
+        });
+        assert_eq!(late.unwrap_err().status, 503);
+        assert_eq!(apart.turns.available_permits(), AT_ONCE - 1);
+        drop(go);
+        let all = u32::try_from(AT_ONCE).unwrap();
+        assert!(apart.turns.acquire_many(all).await.is_ok());
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_stopped() {
+        let told = Arc::new(AtomicBool::new(false));
+        let (handle, stopper) = oneshot::channel();
+        let stop = Stop(stopper);
+        let seen = Arc::clone(&told);
+        drop(handle.send(move || seen.store(true, Ordering::Relaxed)));
+        drop(stop);
+        assert!(told.load(Ordering::Relaxed));
+    }
+}

@@ -19,7 +19,7 @@ use crate::telemetry::COUNTERS;
 /// Decides who may ask for more than life and readiness.
 #[derive(Debug)]
 pub(super) struct Guard {
-    /// The token's digest: equally long whatever is compared with it, and no secret in memory.
+    /// The token's digest, which is as long as that of whatever is compared with it.
     token: Option<[u8; 32]>,
 }
 

@@ -88,8 +88,8 @@ impl Sources {
         sheet.spread(&metrics::REQUEST_DURATION, &self.meters.durations())?;
         let open = self.crew.open() as u64;
         sheet.rows(&metrics::CONNECTIONS, [(vec!["open"], open)])?;
+        sheet.one(&metrics::CONNECTIONS_REFUSED, self.crew.refused())?;
         let counters = COUNTERS.snapshot();
-        sheet.one(&metrics::CONNECTIONS_REFUSED, counters.connections_refused)?;
         sheet.one(&metrics::CLIENTS_GONE, counters.client_gone)?;
         sheet.one(&metrics::REFUSALS, counters.refused)?;
         let pages = self.meters.pages();

@@ -14,7 +14,7 @@ use tokio::task::spawn_local;
 use super::connection::{self, Shared, TOO_MANY};
 use super::drain::Drain;
 use super::{Handler, Phase, Settings};
-use crate::telemetry::COUNTERS;
+use crate::telemetry::Counter;
 
 /// How long what is to be recorded may take once the time is up.
 const LAST_WORDS: Duration = Duration::from_millis(250);
@@ -32,6 +32,8 @@ struct Accepted {
 pub struct Crew {
     open: AtomicUsize,
     max: usize,
+    /// Connections that there was no room for.
+    refused: Counter,
     members: Vec<Member>,
 }
 
@@ -67,6 +69,7 @@ impl Crew {
             Arc::new(Self {
                 open: AtomicUsize::new(0),
                 max,
+                refused: Counter::default(),
                 members,
             }),
             inboxes,
@@ -79,10 +82,17 @@ impl Crew {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// The connections that were turned away because there were too many.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.value()
+    }
+
     /// A seat with `worker`, or with the least busy of the others if that has fewer connections; none past the limit.
     fn seat(self: &Arc<Self>, worker: usize) -> Option<Seat> {
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.max {
             self.open.fetch_sub(1, Ordering::Relaxed);
+            self.refused.add_one();
             return None;
         }
         let load = |index: usize| {
@@ -241,7 +251,6 @@ fn admit<H: Handler>(
 
 /// Says that there is no room, as far as the socket takes it at once.
 fn turn_away(stream: TcpStream) {
-    COUNTERS.connections_refused.add_one();
     let said = stream
         .into_std()
         .and_then(|mut stream| io::Write::write(&mut stream, TOO_MANY));

@@ -38,8 +38,6 @@ pub struct Counters {
     pub refused: Counter,
     /// Log lines that were dropped: the reader was too slow, or is gone.
     pub log_dropped: Counter,
-    /// Connections that were turned away: there were too many.
-    pub connections_refused: Counter,
     /// Requests to the operator's listener that brought no token, a wrong one, or a foreign host name.
     pub admin_denied: Counter,
 }
@@ -53,8 +51,6 @@ pub struct CountersSnapshot {
     pub refused: u64,
     /// See [`Counters::log_dropped`].
     pub log_dropped: u64,
-    /// See [`Counters::connections_refused`].
-    pub connections_refused: u64,
     /// See [`Counters::admin_denied`].
     pub admin_denied: u64,
 }
@@ -64,7 +60,6 @@ pub static COUNTERS: Counters = Counters {
     client_gone: Counter::zero(),
     refused: Counter::zero(),
     log_dropped: Counter::zero(),
-    connections_refused: Counter::zero(),
     admin_denied: Counter::zero(),
 };
 
@@ -76,7 +71,6 @@ impl Counters {
             client_gone: self.client_gone.value(),
             refused: self.refused.value(),
             log_dropped: self.log_dropped.value(),
-            connections_refused: self.connections_refused.value(),
             admin_denied: self.admin_denied.value(),
         }
     }

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, Method, Version};
 use super::Snapshot;
 use super::exchange::{Exchange, X_FORWARDED_FOR};
 use super::glance::{Glance, Role};
-use super::trace;
+use super::trace::TRACEPARENT;
 use crate::config::HostHeader;
 use crate::upstream::Head;
 
@@ -93,7 +93,7 @@ impl Head for Outgoing<'_> {
             put(&TE, &[b"trailers"]);
         }
         if let Some(begun) = &begun {
-            trace::put(begun, put);
+            put(&TRACEPARENT, &[begun]);
         }
         self.put_forwarded(put);
         if self.settings.via {

@@ -14,10 +14,9 @@ pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 /// The length of a `traceparent` of version 00.
 const LENGTH: usize = 55;
 
-/// What begins a field of ours, and what ends it: the app may keep what it records of this trace. A new trace that says no would keep an
-/// app from recording any.
-const BEGINNING: &[u8; 3] = b"00-";
-const SAMPLED: &[u8; 3] = b"-01";
+/// A field of ours, with room for the trace's ID and the parent's. Its flags say that the app may record the trace: one that is new and
+/// says no would keep an app from recording any.
+const FIELD: &[u8; LENGTH] = b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
 
 /// The trace of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,26 +64,26 @@ impl TraceSource {
 }
 
 impl Trace {
-    /// The pieces of the field that goes to the app, where it is ours.
-    pub(super) fn begun(self) -> Option<[[u8; 16]; 2]> {
-        match self {
-            Self::Clients => None,
-            Self::Begun(high, low) => Some([hex(high), hex(low)]),
-        }
+    /// The field that goes to the app, where it is ours.
+    pub(super) fn begun(self) -> Option<[u8; LENGTH]> {
+        let Self::Begun(high, low) = self else {
+            return None;
+        };
+        let mut field = *FIELD;
+        let (high, low) = (hex(high), hex(low));
+        field[3..19].copy_from_slice(&high);
+        field[19..35].copy_from_slice(&low);
+        field[36..52].copy_from_slice(&low);
+        Some(field)
     }
 
     /// The trace's ID.
     pub(super) fn id(self, headers: &HeaderMap) -> Option<String> {
-        match self.begun() {
-            Some(halves) => Some(halves.iter().flatten().copied().map(char::from).collect()),
-            None => clients_id(headers).map(str::to_owned),
+        match self {
+            Self::Begun(high, low) => Some(format!("{high:016x}{low:016x}")),
+            Self::Clients => clients_id(headers).map(str::to_owned),
         }
     }
-}
-
-/// Hands over the field that goes to the app, in pieces.
-pub(super) fn put([high, low]: &[[u8; 16]; 2], put: &mut dyn FnMut(&HeaderName, &[&[u8]])) {
-    put(&TRACEPARENT, &[BEGINNING, high, low, b"-", low, SAMPLED]);
 }
 
 /// The ID in a client's `traceparent`, if that stands once and is one (section 3.2): of a version to come its beginning counts.

@@ -5,18 +5,19 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{Request, Response};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::admin::{Admin, State};
-use crate::config::{self, Config, Listen, Report};
+use crate::admin::{Admin, Sources, State};
+use crate::config::{self, Config, Listen, Report, Token, TokenProblem};
 use crate::incident::{Incidents, Recording, Redactor};
 use crate::page::{PageProblem, Pages};
 use crate::proxy::{Body, Proxy, Route, Snapshot};
 use crate::request_id::IdKey;
 use crate::server::{Handler, Incoming, Peer, Server, Settings, Unreadable};
+use crate::telemetry::Meters;
 use crate::upstream::{BodyLimits, Upstream};
 
 /// Connections that the kernel holds for a listener until a worker accepts them.
@@ -41,21 +42,37 @@ impl Gateway {
     pub fn start(config: &Config) -> Result<Self, Report> {
         let workers = workers(config);
         let snapshot = Arc::new(snapshot(config, workers)?);
+        let token = token(config)?;
         let listeners = bind(&addresses(config))?;
         let operators = bind_operators(&config.admin)?;
         let started = Incidents::start(&config.incidents);
         let (incidents, recording) =
             started.map_err(|error| Report::of(error.to_string(), error.hint()))?;
-        let state = Arc::new(State::default());
         let failed = |error: io::Error| Report::of(format!("cannot start: {error}"), "");
-        let admin = (!operators.is_empty())
-            .then(|| serve_admin(&operators, Arc::clone(&state)))
-            .transpose()
-            .map_err(failed)?;
         let key = Arc::new(IdKey::with_floor(incidents.newest_millis()));
         let kept = incidents.clone();
-        let make = move |worker| Proxy::new(Arc::clone(&snapshot), kept.clone(), &key, worker);
+        let meters = Arc::new(Meters::new(workers));
+        let (settled, counted) = (Arc::clone(&snapshot), Arc::clone(&meters));
+        let make = move |worker| {
+            let settings = Arc::clone(&settled);
+            Proxy::new(settings, kept.clone(), &key, (&counted, worker))
+        };
         let server = Server::start(&listeners, &settings(config, workers), make).map_err(failed)?;
+        // No endpoint is ever found unhealthy as long as nobody looks.
+        let state = Arc::new(State::new(|| true));
+        let upstreams = snapshot.upstreams.iter();
+        let sources = Sources {
+            state: Arc::clone(&state),
+            meters,
+            incidents: incidents.clone(),
+            upstreams: upstreams.map(|(it, _)| Arc::clone(it)).collect(),
+            crew: server.crew(),
+            started: SystemTime::now(),
+        };
+        let admin = (!operators.is_empty())
+            .then(|| serve_admin(&operators, sources, token))
+            .transpose()
+            .map_err(failed)?;
         Ok(Self {
             server,
             admin,
@@ -183,6 +200,7 @@ fn snapshot(config: &Config, workers: usize) -> Result<Snapshot, Report> {
         request_id: server.request_id.clone(),
         trusted_proxies: server.trusted_proxies.clone(),
         via: server.via,
+        traceparent: server.traceparent,
         limits: server.limits.clone(),
         body_limits: BodyLimits {
             pause: *server.timeouts.body,
@@ -213,7 +231,8 @@ fn upstreams(
 fn routes(config: &Config, problems: &mut Report) -> Vec<Arc<Route>> {
     let mut built = Vec::with_capacity(config.routes.len());
     for route in &config.routes {
-        let Some(place) = config
+        let own = built.len();
+        let Some(upstream) = config
             .upstreams
             .keys()
             .position(|name| *name == route.upstream)
@@ -224,7 +243,12 @@ fn routes(config: &Config, problems: &mut Report) -> Vec<Arc<Route>> {
             problems.add(Report::of(problem, ""));
             continue;
         };
-        match Route::build(route, place, config.incidents.client, &config.folder) {
+        match Route::build(
+            route,
+            (own, upstream),
+            config.incidents.client,
+            &config.folder,
+        ) {
             Ok(route) => built.push(Arc::new(route)),
             Err(found) => add(problems, found),
         }
@@ -254,7 +278,24 @@ fn settings(config: &Config, workers: usize) -> Settings {
     }
 }
 
-fn serve_admin(listeners: &[TcpListener], state: Arc<State>) -> io::Result<Server> {
+/// The token that the operator's listener asks for, if there is to be one.
+fn token(config: &Config) -> Result<Option<Token>, Report> {
+    let Some(file) = &config.admin.token_file else {
+        return Ok(None);
+    };
+    let read = Token::read(&config.folder.join(file));
+    let unfit = |problem: TokenProblem| {
+        let title = format!("`{}` holds no token: {problem}", file.display());
+        Report::of(title, problem.hint())
+    };
+    read.map(Some).map_err(unfit)
+}
+
+fn serve_admin(
+    listeners: &[TcpListener],
+    sources: Sources,
+    token: Option<Token>,
+) -> io::Result<Server> {
     let settings = Settings {
         workers: 1,
         name: "admin",
@@ -264,7 +305,7 @@ fn serve_admin(listeners: &[TcpListener], state: Arc<State>) -> io::Result<Serve
         drain: Duration::from_secs(1),
     };
     Server::start(listeners, &settings, move |_| {
-        Admin::new(Arc::clone(&state))
+        Admin::new(sources.clone(), token.as_ref())
     })
 }
 

@@ -8,6 +8,7 @@
     reason = "this binary is tests from end to end, and tests fail loudly; clippy sees only the functions marked as such"
 )]
 
+mod admin;
 mod broken_off;
 mod capture;
 mod commands;
@@ -34,3 +35,4 @@ mod shutdown;
 mod store;
 mod streaming;
 mod support;
+mod traces;

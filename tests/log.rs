@@ -7,8 +7,9 @@ use serde_json::Value;
 use crate::support::{Client, Origin, Program, Signal, get};
 
 /// The fields of an incident's line, beside those that every line has.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "request_id",
+    "trace_id",
     "cause",
     "status",
     "method",

@@ -1,30 +1,71 @@
-//! The operator's listener: `/livez` and `/readyz`. It is the same [`crate::server::Server`] with another function.
+//! The operator's listener: `/livez`, `/readyz`, `/metrics`, `/api/incidents`. It is the same [`crate::server::Server`] with another
+//! function.
+//!
+//! In goes a request; out comes a whole answer that no browser takes for a page. Life and readiness are anybody's to ask; the rest is for
+//! whoever has the token, or without one for this machine alone (`guard.rs`). What asks the disk does so on threads of its own (`apart.rs`).
 
+mod apart;
+mod guard;
+mod incidents;
+mod query;
+mod reply;
+mod scrape;
+
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
+use crate::config::Token;
 use crate::server::{Handler, Incoming, Peer, Unreadable};
 
-/// What the operator's listener knows of the process.
-#[derive(Debug, Default)]
+use apart::Apart;
+use guard::Guard;
+use reply::{Problem, Reply, reply, text};
+use scrape::Scrape;
+
+pub use scrape::Sources;
+
+/// Whether the process should be sent requests.
 pub struct State {
     draining: AtomicBool,
+    healthy: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl State {
+    /// Of a process that serves; `healthy` is asked whenever somebody wants to know, and says whether any upstream has an endpoint that can
+    /// be asked.
+    #[must_use]
+    pub fn new(healthy: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            draining: AtomicBool::new(false),
+            healthy: Box::new(healthy),
+        }
+    }
+
     /// From now on the process is not ready.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    fn is_ready(&self) -> bool {
-        !self.draining.load(Ordering::Relaxed)
+    /// Why it is not ready, if it is not.
+    fn unready(&self) -> Option<&'static str> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Some("draining\n");
+        }
+        (!(self.healthy)()).then_some("no healthy upstream\n")
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "State({:?})", self.unready())
     }
 }
 
@@ -32,28 +73,116 @@ impl State {
 #[derive(Debug)]
 pub struct Admin {
     state: Arc<State>,
+    guard: Guard,
+    store: Apart,
+    scrape: Arc<Scrape>,
+    /// Apart from the store, so that slow questions there do not hold up who watches.
+    scraping: Apart,
+}
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place<'a> {
+    Life,
+    Readiness,
+    Metrics,
+    Incidents,
+    /// By its ID.
+    Incident(&'a str),
+}
+
+impl<'a> Place<'a> {
+    fn find(path: &'a str) -> Option<Self> {
+        Some(match path {
+            "/livez" => Self::Life,
+            "/readyz" => Self::Readiness,
+            "/metrics" => Self::Metrics,
+            "/api/incidents" => Self::Incidents,
+            _ => Self::Incident(
+                path.strip_prefix("/api/incidents/")
+                    .filter(|id| !id.is_empty() && !id.contains('/'))?,
+            ),
+        })
+    }
+
+    /// The methods that it is asked with.
+    fn methods(self) -> (&'static [Method], &'static str) {
+        match self {
+            Self::Life | Self::Readiness | Self::Metrics | Self::Incidents | Self::Incident(_) => {
+                (&[Method::GET, Method::HEAD], "GET, HEAD")
+            }
+        }
+    }
+
+    /// Whether anybody may ask.
+    fn is_open(self) -> bool {
+        matches!(self, Self::Life | Self::Readiness)
+    }
 }
 
 impl Admin {
-    /// An operator's listener for the process with this state.
+    /// An operator's listener for the process that `sources` are the parts of.
     #[must_use]
-    pub fn new(state: Arc<State>) -> Self {
-        Self { state }
-    }
-
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        let known = matches!(path, "/livez" | "/readyz");
-        match (path, method) {
-            (_, &Method::GET | &Method::HEAD) if known => match path {
-                "/readyz" if !self.state.is_ready() => {
-                    say(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-                }
-                _ => say(StatusCode::OK, "ok\n"),
-            },
-            _ if known => say(StatusCode::METHOD_NOT_ALLOWED, "ask with GET\n"),
-            _ => say(StatusCode::NOT_FOUND, "there is /livez and /readyz\n"),
+    pub fn new(sources: Sources, token: Option<&Token>) -> Self {
+        let path = sources.incidents.path().to_owned();
+        Self {
+            state: Arc::clone(&sources.state),
+            guard: Guard::new(token),
+            store: Apart::new(path.clone()),
+            scraping: Apart::new(path),
+            scrape: Arc::new(Scrape::new(sources)),
         }
     }
+
+    async fn answer(&self, head: &Parts, peer: &Peer) -> Reply {
+        let Some(place) = Place::find(head.uri.path()) else {
+            let hint = "there are /livez, /readyz, /metrics, /api/incidents, /api/incidents/ID";
+            return Problem::new(StatusCode::NOT_FOUND, "there is nothing here", hint).reply();
+        };
+        let (methods, allowed) = place.methods();
+        if !methods.contains(&head.method) {
+            return ask_with(allowed);
+        }
+        if !place.is_open()
+            && let Err(denial) = self.guard.admit(head, peer)
+        {
+            return denial.reply();
+        }
+        let answer = match place {
+            Place::Life => Ok(text(StatusCode::OK, "ok\n")),
+            Place::Readiness => Ok(self.readiness()),
+            Place::Metrics => self.metrics().await,
+            Place::Incidents => incidents::list(&self.store, head.uri.query()).await,
+            Place::Incident(id) => incidents::one(&self.store, id).await,
+        };
+        answer.unwrap_or_else(|problem| problem.reply())
+    }
+
+    fn readiness(&self) -> Reply {
+        match self.state.unready() {
+            Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
+            None => text(StatusCode::OK, "ok\n"),
+        }
+    }
+
+    async fn metrics(&self) -> Result<Reply, Problem> {
+        let scrape = Arc::clone(&self.scrape);
+        let written = self.scraping.run(move || scrape.text()).await?;
+        let failed = |error: fmt::Error| {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "")
+        };
+        let written = written.map_err(failed)?;
+        Ok(reply(StatusCode::OK, scrape::MEDIA_TYPE, written))
+    }
+}
+
+fn ask_with(methods: &'static str) -> Reply {
+    let hint = format!("ask with {methods}");
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let mut reply = Problem::new(status, "this method does nothing here", hint).reply();
+    let allowed = HeaderValue::from_static(methods);
+    reply.headers_mut().insert(ALLOW, allowed);
+    reply
 }
 
 impl Handler for Admin {
@@ -62,9 +191,10 @@ impl Handler for Admin {
     async fn handle(
         self: Rc<Self>,
         request: Request<Incoming>,
-        _: Rc<Peer>,
+        peer: Rc<Peer>,
     ) -> Response<Self::Body> {
-        self.answer(request.method(), request.uri().path())
+        let (head, _) = request.into_parts();
+        self.answer(&head, &peer).await
     }
 
     fn refuse(
@@ -74,7 +204,7 @@ impl Handler for Admin {
         _: Rc<Peer>,
     ) -> Response<Self::Body> {
         let reason = format!("{}\n", why.reason());
-        say(why.status(), reason)
+        reply(why.status(), "text/plain; charset=utf-8", reason)
     }
 
     async fn settle(self: Rc<Self>) {}
@@ -82,33 +212,38 @@ impl Handler for Admin {
     fn hurry(&self) {}
 }
 
-fn say(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(text.into()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn readiness_ends_with_the_drain_and_life_does_not() {
-        let state = Arc::new(State::default());
-        let admin = Admin::new(Arc::clone(&state));
-        let asked = |path| admin.answer(&Method::GET, path).status().as_u16();
-        assert_eq!(
-            (asked("/livez"), asked("/readyz"), asked("/metrics")),
-            (200, 200, 404)
-        );
+    fn readiness_ends_with_the_drain_and_with_the_last_healthy_upstream() {
+        let healthy = Arc::new(AtomicBool::new(true));
+        let asked = Arc::clone(&healthy);
+        let state = State::new(move || asked.load(Ordering::Relaxed));
+        assert_eq!(state.unready(), None);
+        healthy.store(false, Ordering::Relaxed);
+        assert_eq!(state.unready(), Some("no healthy upstream\n"));
         state.drain();
-        assert_eq!((asked("/livez"), asked("/readyz")), (200, 503));
-        assert_eq!(admin.answer(&Method::POST, "/livez").status().as_u16(), 405);
+        assert_eq!(state.unready(), Some("draining\n"));
+    }
+
+    #[test]
+    fn only_life_and_readiness_are_anybodys() {
+        for (path, place, open) in [
+            ("/livez", Some(Place::Life), true),
+            ("/readyz", Some(Place::Readiness), true),
+            ("/metrics", Some(Place::Metrics), false),
+            ("/api/incidents", Some(Place::Incidents), false),
+            ("/api/incidents/7Q3K", Some(Place::Incident("7Q3K")), false),
+            ("/api/incidents/", None, false),
+            ("/api/incidents/a/b", None, false),
+            ("/livez/", None, false),
+            ("//livez", None, false),
+            ("/", None, false),
+        ] {
+            assert_eq!(Place::find(path), place, "{path}");
+            assert_eq!(place.is_some_and(Place::is_open), open, "{path}");
+        }
     }
 }

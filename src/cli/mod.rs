@@ -8,7 +8,6 @@ pub mod explain;
 pub mod forget;
 pub mod health;
 pub mod incidents;
-mod json;
 mod moment;
 pub mod render;
 pub mod run;

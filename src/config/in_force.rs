@@ -31,7 +31,6 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("pages.qr", &[]),
     ("maintenance", &[]),
     ("bypass", &[]),
-    ("admin.token_file", &[]),
 ];
 
 /// One warning that names all such keys of a file with their lines.

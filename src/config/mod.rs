@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use admin::Admin;
+pub use admin::{Admin, Token, TokenProblem};
 pub use brand::Brand;
 pub use bypass::Bypass;
 pub use endpoint::{Endpoint, Scheme};
@@ -45,6 +45,7 @@ pub use reference::{reference, schema};
 pub use route::Route;
 pub use server::{
     AcceptId, Certificate, Limits, Listen, RequestIdHeader, Server, ServerTimeouts, ServerTls,
+    Traceparent,
 };
 pub use upstream::{
     Balance, Health, HostHeader, Protocol, Retry, Upstream, UpstreamTimeouts, UpstreamTls,

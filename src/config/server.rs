@@ -37,6 +37,8 @@ pub struct Server {
     pub max_connections: usize,
     /// Whether requests to the app carry a `Via` field.
     pub via: bool,
+    /// What becomes of a request without a trace: `"begin"` one, or `"pass"` it as it is. A client's own `traceparent` is passed on.
+    pub traceparent: Traceparent,
     /// The request ID's header, and whose IDs are taken over.
     pub request_id: RequestIdHeader,
     /// How long a client may take.
@@ -117,6 +119,16 @@ pub enum AcceptId {
     Trusted,
 }
 
+/// What becomes of a request without a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Traceparent {
+    /// One is begun; an app that traces records it.
+    Begin,
+    /// None is begun.
+    Pass,
+}
+
 /// `[server.timeouts]`
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -184,6 +196,7 @@ impl Default for Server {
             shutdown_delay: Period::seconds(0),
             max_connections: 20_000,
             via: true,
+            traceparent: Traceparent::Begin,
             request_id: RequestIdHeader::default(),
             timeouts: ServerTimeouts::default(),
             limits: Limits::default(),

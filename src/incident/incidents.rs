@@ -1,5 +1,6 @@
 //! The incidents of a process: the handle that its parts share, and the guard that ends the threads behind it.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
@@ -15,7 +16,7 @@ use super::queue::{Counts, Shared};
 use super::recorder::Recorder;
 use super::{Budget, StoreError, Trouble};
 use crate::config;
-use crate::telemetry::names;
+use crate::telemetry::{Spread, names};
 
 /// How long the end of a process waits for its last incidents to be written.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -91,6 +92,21 @@ impl Incidents {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.shared.counts()
+    }
+
+    /// How long the transactions took that have written them.
+    #[must_use]
+    pub fn commits(&self) -> Spread {
+        self.shared.commits.read()
+    }
+
+    /// How many bytes the store's file and its log have now. May wait for the disk.
+    #[must_use]
+    pub fn store_bytes(&self) -> u64 {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        let length = |path: &Path| fs::metadata(path).map_or(0, |about| about.len());
+        length(&self.path) + length(Path::new(&log))
     }
 
     /// The store's file.

@@ -20,6 +20,7 @@ pub fn log(incident: &Incident, log_body: usize, confirmed: bool) {
         target: names::INCIDENT,
         Level::ERROR,
         { names::REQUEST_ID } = incident.id.as_str(),
+        { names::TRACE_ID } = incident.trace_id.as_deref(),
         { names::CAUSE } = incident.cause.as_str(),
         { names::STATUS } = incident.status(),
         { names::METHOD } = incident.request.method.as_str(),
@@ -66,7 +67,11 @@ mod tests {
 
     #[test]
     fn the_line_has_exactly_the_documented_fields() {
-        let line = logged_json(|| log(&sample("id-1"), 2048, true));
+        let traced = Incident {
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
+            ..sample("id-1")
+        };
+        let line = logged_json(|| log(&traced, 2048, true));
         let always = ["timestamp", "level", "target"];
         let expected: Vec<&str> = always.into_iter().chain(names::INCIDENT_FIELDS).collect();
         assert_eq!(keys(&line), expected);
@@ -92,7 +97,7 @@ mod tests {
         };
         let line = logged_json(|| log(&own, 2048, true));
         let value: Value = serde_json::from_str(&line).unwrap();
-        for absent in ["body", "body_bytes", "endpoint"] {
+        for absent in ["trace_id", "body", "body_bytes", "endpoint"] {
             assert!(value.get(absent).is_none(), "{absent}");
         }
         assert_eq!(value["status"], 500);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::desk::Bell;
 use super::{Cause, Incident, Losses};
+use crate::telemetry::Durations;
 
 /// How many entries are written in one transaction at most.
 const BATCH: usize = 128;
@@ -79,6 +80,8 @@ pub struct Counts {
 pub(super) struct Shared {
     limit: usize,
     taken: AtomicUsize,
+    /// How long the writer's transactions took.
+    pub(super) commits: Durations,
     queue: Mutex<Queue>,
     /// Rung when there is something to do for a writer that is idle.
     work: Condvar,
@@ -182,6 +185,7 @@ impl Shared {
         Self {
             limit,
             taken: AtomicUsize::new(0),
+            commits: Durations::of_commits(),
             queue: Mutex::default(),
             work: Condvar::new(),
         }

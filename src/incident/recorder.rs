@@ -163,7 +163,9 @@ impl Recorder {
         }
         {
             let _passed = open.gate.pass();
+            let begun = Instant::now();
             open.store.write(batch, &lost.since(&self.counted))?;
+            self.shared.commits.add(begun.elapsed());
         }
         self.counted = lost;
         let bytes: usize = batch.iter().map(Entry::size).sum();

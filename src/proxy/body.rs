@@ -84,7 +84,7 @@ impl Drop for Passing {
             COUNTERS.client_gone.add_one();
         }
         self.proxy
-            .log_access(&self.exchange, &self.route, self.status, self.sent);
+            .note_answer(&self.exchange, &self.route, self.status, self.sent);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::server::Peer;
 
 use super::Snapshot;
 use super::glance::Glance;
+use super::trace::{Trace, TraceSource};
 
 /// A request under way. Its head stays as the client sent it; what goes to the app is made from it.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(super) struct Exchange {
     pub(super) headers: HeaderMap,
     /// Which fields `headers` has.
     pub(super) glance: Glance,
+    /// Which trace it belongs to.
+    pub(super) trace: Trace,
     /// The first `Host`.
     pub(super) host: Option<HeaderValue>,
     /// Whether the connection is to be closed after the answer.
@@ -45,7 +48,13 @@ pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwar
 
 impl Exchange {
     /// Begins the exchange of a request: gives it an ID, or keeps the one of a trusted proxy.
-    pub(super) fn begin(head: Parts, peer: Rc<Peer>, ids: &IdSource, settings: &Snapshot) -> Self {
+    pub(super) fn begin(
+        head: Parts,
+        peer: Rc<Peer>,
+        (ids, traces): (&IdSource, &TraceSource),
+        settings: &Snapshot,
+    ) -> Self {
+        let glance = Glance::at(&head.headers);
         let time = SystemTime::now();
         let trusted = settings.trusts(peer.address().ip());
         let id = settings
@@ -64,7 +73,8 @@ impl Exchange {
             method: head.method,
             uri: head.uri,
             version: head.version,
-            glance: Glance::at(&head.headers),
+            trace: traces.of(&head.headers, glance),
+            glance,
             host: head.headers.get(HOST).cloned(),
             headers: head.headers,
             closes: Cell::new(false),
@@ -123,6 +133,11 @@ impl Exchange {
     /// A header's value, where that is visible ASCII.
     pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The ID of the trace that it belongs to.
+    pub(super) fn trace_id(&self) -> Option<String> {
+        self.trace.id(&self.headers)
     }
 
     /// The visitor's address: the peer's, or the one that the nearest trusted proxies vouch for.

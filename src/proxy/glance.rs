@@ -11,6 +11,8 @@ pub(super) enum Role {
     Own,
     ContentLength,
     Trailer,
+    /// It says which trace a request belongs to.
+    Trace,
     /// It goes on as it is.
     Other,
 }
@@ -24,6 +26,7 @@ impl Role {
             | "x-forwarded-host" => Self::Own,
             "content-length" => Self::ContentLength,
             "trailer" => Self::Trailer,
+            "traceparent" | "tracestate" => Self::Trace,
             _ => Self::Other,
         }
     }
@@ -43,6 +46,7 @@ pub(super) struct Glance {
     pub(super) te: bool,
     pub(super) trailer: bool,
     pub(super) expect: bool,
+    pub(super) traceparent: bool,
 }
 
 impl Glance {
@@ -53,6 +57,7 @@ impl Glance {
                 Role::Other => {}
                 Role::ContentLength => glance.content_length = true,
                 Role::Trailer => glance.trailer = true,
+                Role::Trace => glance.traceparent |= name.as_str() == "traceparent",
                 Role::Own => glance.expect |= name.as_str() == "expect",
                 Role::HopByHop => {
                     glance.hop_by_hop = true;
@@ -85,17 +90,29 @@ mod tests {
                 te,
                 trailer,
                 expect,
+                traceparent,
             } = Glance::at(&headers);
-            [hop_by_hop, connection, content_length, te, trailer, expect].map(u8::from)
+            [
+                hop_by_hop,
+                connection,
+                content_length,
+                te,
+                trailer,
+                expect,
+                traceparent,
+            ]
+            .map(u8::from)
         };
-        assert_eq!(seen("accept"), [0, 0, 0, 0, 0, 0]);
-        assert_eq!(seen("host"), [0, 0, 0, 0, 0, 0]);
-        assert_eq!(seen("keep-alive"), [1, 0, 0, 0, 0, 0]);
-        assert_eq!(seen("connection"), [1, 1, 0, 0, 0, 0]);
-        assert_eq!(seen("transfer-encoding"), [1, 0, 0, 0, 0, 0]);
-        assert_eq!(seen("content-length"), [0, 0, 1, 0, 0, 0]);
-        assert_eq!(seen("te"), [1, 0, 0, 1, 0, 0]);
-        assert_eq!(seen("trailer"), [0, 0, 0, 0, 1, 0]);
-        assert_eq!(seen("expect"), [0, 0, 0, 0, 0, 1]);
+        assert_eq!(seen("accept"), [0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("host"), [0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("keep-alive"), [1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("connection"), [1, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("transfer-encoding"), [1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("content-length"), [0, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(seen("te"), [1, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(seen("trailer"), [0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(seen("expect"), [0, 0, 0, 0, 0, 1, 0]);
+        assert_eq!(seen("traceparent"), [0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(seen("tracestate"), [0, 0, 0, 0, 0, 0, 0]);
     }
 }

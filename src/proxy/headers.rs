@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, Method, Version};
 use super::Snapshot;
 use super::exchange::{Exchange, X_FORWARDED_FOR};
 use super::glance::{Glance, Role};
+use super::trace::TRACEPARENT;
 use crate::config::HostHeader;
 use crate::upstream::Head;
 
@@ -67,9 +68,11 @@ impl Head for Outgoing<'_> {
         } else {
             Vec::new()
         };
+        let begun = exchange.trace.begun();
         for (name, value) in &exchange.headers {
             let goes_on = match Role::of(name) {
                 Role::HopByHop | Role::Own | Role::Trailer => false,
+                Role::Trace => begun.is_none(),
                 // The body's framing is decided anew; a length of 0 is the one that says more than none.
                 Role::ContentLength => value.as_bytes() == b"0",
                 Role::Other => name != request_id,
@@ -88,6 +91,9 @@ impl Head for Outgoing<'_> {
         }
         if glance.te && accepts_trailers(&exchange.headers) {
             put(&TE, &[b"trailers"]);
+        }
+        if let Some(begun) = &begun {
+            put(&TRACEPARENT, &[begun]);
         }
         self.put_forwarded(put);
         if self.settings.via {

@@ -17,6 +17,7 @@ mod refuse;
 mod replace;
 mod route;
 mod screen;
+mod trace;
 mod upgrade;
 
 use std::any::Any;
@@ -37,12 +38,13 @@ use crate::intercept::{self, Verdict};
 use crate::page::Pages;
 use crate::request_id::{IdKey, IdSource};
 use crate::server::{Incoming, Peer, Unreadable};
-use crate::telemetry::COUNTERS;
-use crate::upstream::{BodyLimits, Client, Upstream};
+use crate::telemetry::{COUNTERS, Meter, Meters};
+use crate::upstream::{Answer, BodyLimits, Client, Upstream, UpstreamError};
 
 use afterwork::Afterwork;
 use exchange::Exchange;
 use refuse::Refusal;
+use trace::TraceSource;
 
 pub use body::Body;
 pub use route::Route;
@@ -63,6 +65,8 @@ pub struct Snapshot {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether `Via` is set.
     pub via: bool,
+    /// What becomes of a request without a trace.
+    pub traceparent: config::Traceparent,
     /// What bounds a request's head.
     pub limits: config::Limits,
     /// What bounds a request's body.
@@ -82,8 +86,10 @@ pub struct Proxy {
     settings: Arc<Snapshot>,
     clients: Vec<Client>,
     ids: IdSource,
+    traces: TraceSource,
     incidents: Incidents,
     desk: Desk,
+    meter: Meter,
     afterwork: Afterwork,
 }
 
@@ -94,12 +100,14 @@ impl Proxy {
         settings: Arc<Snapshot>,
         incidents: Incidents,
         key: &Arc<IdKey>,
-        worker: usize,
+        (meters, worker): (&Meters, usize),
     ) -> Self {
         let client = |(upstream, _): &(Arc<Upstream>, _)| Client::new(Arc::clone(upstream), worker);
         Self {
+            meter: meters.meter(worker, settings.routes.iter().map(|route| &route.name)),
             clients: settings.upstreams.iter().map(client).collect(),
             ids: IdSource::new(key, worker),
+            traces: TraceSource::new(settings.traceparent),
             settings,
             desk: incidents.desk(),
             incidents,
@@ -115,10 +123,22 @@ impl Proxy {
             return self.refuse(exchange, None, Refusal::NoRoute);
         };
         let answer = self.forward(exchange, route, body).await;
+        self.count_retries(route, &answer);
         match intercept::judge(answer, &route.policy) {
             Verdict::Pass(answer) => self.pass(exchange, route, answer),
             // Boxed, as is all that is rare: the future of a passing request is moved about and stays small.
             Verdict::Replace(failure) => Box::pin(self.replace(exchange, route, failure)).await,
+        }
+    }
+
+    fn count_retries(&self, route: &Route, answer: &Result<Answer, UpstreamError>) {
+        let attempts = match answer {
+            Ok(answer) => answer.attempts,
+            Err(error) => error.attempts,
+        };
+        if attempts > 1 {
+            let upstream = self.upstream_record(route).name;
+            self.meter.retries(&upstream, attempts - 1);
         }
     }
 
@@ -138,7 +158,8 @@ impl Proxy {
         peer: Rc<Peer>,
     ) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let exchange = Rc::new(Exchange::begin(head, peer, &self.ids, &self.settings));
+        let sources = (&self.ids, &self.traces);
+        let exchange = Rc::new(Exchange::begin(head, peer, sources, &self.settings));
         let mut leaving = Leaving { gone: true };
         let response = match caught(self.answer(&exchange, body)).await {
             Ok(response) => response,
@@ -156,7 +177,12 @@ impl Proxy {
         peer: Rc<Peer>,
     ) -> Response<Body> {
         let (head, ()) = request.into_parts();
-        let exchange = Rc::new(Exchange::begin(head, peer, &self.ids, &self.settings));
+        let exchange = Rc::new(Exchange::begin(
+            head,
+            peer,
+            (&self.ids, &self.traces),
+            &self.settings,
+        ));
         self.refuse(&exchange, None, Refusal::Unreadable(why))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{HeaderValue, REFERER, USER_AGENT};
-use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 use super::body::Body;
@@ -19,8 +19,6 @@ use crate::intercept::FailedAnswer;
 use crate::page::{Page, PageContext};
 use crate::telemetry::{self, AccessLine};
 use crate::upstream::UpstreamError;
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl Proxy {
     /// The page of a failure or a refusal; `replaced` is the media type of the answer that it stands in for.
@@ -54,6 +52,7 @@ impl Proxy {
             status,
             headers,
             body,
+            format,
             ..
         } = page;
         let sent = if exchange.method == Method::HEAD {
@@ -74,10 +73,9 @@ impl Proxy {
             .headers_mut()
             .insert(id.clone(), exchange.id_value.clone());
         exchange.close_after(response.headers_mut());
-        if self.settings.access != AccessFormat::Off {
-            let route = self.find(exchange);
-            self.write_access(exchange, route.map(AsRef::as_ref), status, sent);
-        }
+        let route = self.find(exchange).map(AsRef::as_ref);
+        self.meter.page(status.as_u16(), format.name());
+        self.note(exchange, route, status, sent);
         response
     }
 
@@ -115,7 +113,7 @@ impl Proxy {
                 template: Arc::clone(&page.template),
             }),
             reference: None,
-            trace_id: exchange.header(&TRACEPARENT).and_then(trace_id),
+            trace_id: exchange.trace_id(),
             settled: true,
             duration: exchange.elapsed(),
         }
@@ -178,17 +176,30 @@ impl Proxy {
         }
     }
 
-    /// Writes a passing answer's line of the access log, where there is one.
-    pub(super) fn log_access(
+    /// Counts a passing answer that has ended, and writes its line of the access log, where there is one.
+    pub(super) fn note_answer(
         &self,
         exchange: &Exchange,
-        route: &Arc<Route>,
+        route: &Route,
         status: StatusCode,
         sent: u64,
     ) {
+        self.note(exchange, Some(route), status, sent);
+    }
+
+    fn note(&self, exchange: &Exchange, route: Option<&Route>, status: StatusCode, sent: u64) {
+        let place = route.map(|route| route.place);
+        let took = exchange.elapsed();
+        self.meter.answered(place, status.as_u16(), took);
         if self.settings.access != AccessFormat::Off {
-            self.write_access(exchange, Some(route), status, sent);
+            self.write_access(exchange, route, status, sent);
         }
+    }
+
+    /// Counts an exchange with a route's app that failed.
+    pub(super) fn count_failure(&self, route: &Route, cause: Cause) {
+        let upstream = self.upstream_record(route).name;
+        self.meter.failure(&upstream, cause.as_str());
     }
 
     fn write_access(
@@ -203,8 +214,10 @@ impl Proxy {
             .header(&REFERER)
             .map(|referer| redactor.url(referer));
         let upstream = route.map(|route| self.upstream_record(route).name);
+        let trace_id = exchange.trace_id();
         let line = AccessLine {
             request_id: &exchange.id,
+            trace_id: trace_id.as_deref(),
             time: exchange.timestamp(),
             client: redactor.client(exchange.client(&self.settings)),
             method: exchange.method.as_str(),
@@ -220,13 +233,6 @@ impl Proxy {
         };
         telemetry::access(&line, self.settings.access);
     }
-}
-
-/// The trace that a `traceparent` names (W3C Trace Context, section 3.2).
-fn trace_id(parent: &str) -> Option<String> {
-    let id = parent.split('-').nth(1)?;
-    let hex = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hex.then(|| id.to_ascii_lowercase())
 }
 
 impl Snapshot {

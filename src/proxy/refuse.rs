@@ -127,6 +127,7 @@ impl Proxy {
             Level::INFO,
             message = "refused",
             { names::REQUEST_ID } = exchange.id.as_str(),
+            { names::TRACE_ID } = exchange.trace_id(),
             { names::STATUS } = refusal.status().as_u16(),
             { names::METHOD } = exchange.method.as_str(),
             { names::PATH } = telemetry::path(&url),

@@ -44,6 +44,7 @@ impl Proxy {
     ) -> Response<Body> {
         let mut terms = Terms::new(Cause::UpstreamStatus, Notice::AppFailed, answer.status);
         terms.retry_after = retry_after(route, &answer.headers);
+        self.count_failure(route, terms.cause);
         let mut page = self.page(
             exchange,
             Some(route),
@@ -90,6 +91,7 @@ impl Proxy {
             Outcome::Failed(terms) => terms,
             Outcome::Refused(refusal) => return self.refuse(exchange, Some(route), refusal),
         };
+        self.count_failure(route, terms.cause);
         let page = self.page(exchange, Some(route), terms, None);
         if !route.policy.record {
             return self.respond(exchange, page);
@@ -124,6 +126,7 @@ impl Proxy {
         status: StatusCode,
         fault: &AnswerFault,
     ) {
+        self.count_failure(route, Cause::BrokenOff);
         if !route.policy.record {
             return;
         }

@@ -14,6 +14,8 @@ use crate::upstream::Timeouts;
 pub struct Route {
     /// Its name in records.
     pub name: Arc<str>,
+    /// Its own place in the snapshot.
+    pub place: usize,
     /// Its upstream's place in the snapshot.
     pub upstream: usize,
     /// What it intercepts.
@@ -43,19 +45,21 @@ enum Host {
 }
 
 impl Route {
-    /// A route as the configuration describes it. `folder` is where relative paths start.
+    /// A route as the configuration describes it, with its own place and its upstream's. `folder` is where relative paths
+    /// start.
     ///
     /// # Errors
     ///
     /// What is wrong with its pages.
     pub fn build(
         route: &config::Route,
-        upstream: usize,
+        (place, upstream): (usize, usize),
         client: config::ClientAddress,
         folder: &Path,
     ) -> Result<Self, Vec<PageProblem>> {
         Ok(Self {
             name: route.name.as_str().into(),
+            place,
             upstream,
             policy: Policy::build(&route.intercept),
             pages: Pages::build(&route.pages, &route.brand, folder)?,

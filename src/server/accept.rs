@@ -15,6 +15,7 @@ use super::http1;
 use super::shared::Shared;
 use super::{Handler, Phase, Settings};
 use crate::http1::Stream;
+use crate::telemetry::Counter;
 
 /// The answer to a connection past the limit, ready to be written: there is no exchange that could make a page.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
@@ -38,6 +39,8 @@ struct Accepted {
 pub struct Crew {
     open: AtomicUsize,
     max: usize,
+    /// Connections that there was no room for.
+    refused: Counter,
     members: Vec<Member>,
 }
 
@@ -73,6 +76,7 @@ impl Crew {
             Arc::new(Self {
                 open: AtomicUsize::new(0),
                 max,
+                refused: Counter::default(),
                 members,
             }),
             inboxes,
@@ -80,14 +84,22 @@ impl Crew {
     }
 
     /// The connections open now.
-    pub(super) fn open(&self) -> usize {
+    #[must_use]
+    pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// The connections that were turned away because there were too many.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.value()
     }
 
     /// A seat with `worker`, or with the least busy of the others if that has fewer connections; none past the limit.
     fn seat(self: &Arc<Self>, worker: usize) -> Option<Seat> {
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.max {
             self.open.fetch_sub(1, Ordering::Relaxed);
+            self.refused.add_one();
             return None;
         }
         let load = |index: usize| {

@@ -157,6 +157,12 @@ impl Server {
         self.crew.open()
     }
 
+    /// The workers, to be asked later how many connections are open.
+    #[must_use]
+    pub fn crew(&self) -> Arc<Crew> {
+        Arc::clone(&self.crew)
+    }
+
     /// Accepts nothing more; idle connections close, what is in flight finishes within [`Settings::drain`].
     pub fn drain(&self) {
         self.stop.send_replace(Phase::Draining);

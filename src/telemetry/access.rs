@@ -18,6 +18,8 @@ use crate::request_id::RequestId;
 pub struct AccessLine<'a> {
     /// The request's ID.
     pub request_id: &'a RequestId,
+    /// The trace that it belongs to.
+    pub trace_id: Option<&'a str>,
     /// When the request came.
     pub time: Timestamp,
     /// The visitor's address, as far as it is kept.
@@ -80,6 +82,7 @@ impl AccessLine<'_> {
     fn json(&self, out: &mut String) -> fmt::Result {
         let mut line = Line::begin(out, Form::Json, Level::INFO, names::ACCESS)?;
         line.text(names::REQUEST_ID, self.request_id.as_str());
+        line.text(names::TRACE_ID, self.trace_id.unwrap_or_default());
         if let Some(client) = self.client {
             line.plain(names::CLIENT, format_args!("\"{client}\""));
         }
@@ -104,6 +107,7 @@ mod tests {
     fn line(id: &RequestId) -> AccessLine<'_> {
         AccessLine {
             request_id: id,
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
             time: "2024-02-03T04:05:06.789Z".parse().unwrap(),
             client: Some([192, 0, 2, 7].into()),
             method: "GET",
@@ -140,6 +144,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["target"], "pardon::access");
         assert_eq!(value["client"], "192.0.2.7");
+        assert_eq!(value["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(value["uri"], "/a?token=[redacted: token]&q=\"");
         assert_eq!(value["status"], 502);
         assert_eq!(value["duration_ms"], 12.345);

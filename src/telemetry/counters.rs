@@ -38,6 +38,8 @@ pub struct Counters {
     pub refused: Counter,
     /// Log lines that were dropped: the reader was too slow, or is gone.
     pub log_dropped: Counter,
+    /// Requests to the operator's listener that brought no token, a wrong one, or a foreign host name.
+    pub admin_denied: Counter,
 }
 
 /// The counters at one moment.
@@ -49,6 +51,8 @@ pub struct CountersSnapshot {
     pub refused: u64,
     /// See [`Counters::log_dropped`].
     pub log_dropped: u64,
+    /// See [`Counters::admin_denied`].
+    pub admin_denied: u64,
 }
 
 /// The counters of this process.
@@ -56,6 +60,7 @@ pub static COUNTERS: Counters = Counters {
     client_gone: Counter::zero(),
     refused: Counter::zero(),
     log_dropped: Counter::zero(),
+    admin_denied: Counter::zero(),
 };
 
 impl Counters {
@@ -66,6 +71,7 @@ impl Counters {
             client_gone: self.client_gone.value(),
             refused: self.refused.value(),
             log_dropped: self.log_dropped.value(),
+            admin_denied: self.admin_denied.value(),
         }
     }
 }

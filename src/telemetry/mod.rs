@@ -7,7 +7,10 @@ mod access;
 mod backlog;
 mod counters;
 mod escape;
+pub mod json;
 mod line;
+mod meters;
+pub mod metrics;
 pub mod names;
 
 use std::io::{self, IsTerminal};
@@ -23,6 +26,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 pub use access::AccessLine;
 pub use counters::{COUNTERS, Counter, Counters, CountersSnapshot};
 pub(crate) use escape::is_obeyed;
+pub use meters::{CLASSES, Durations, Meter, Meters, Spread};
 
 use self::backlog::{Backlog, LineWriter};
 use self::line::Form;

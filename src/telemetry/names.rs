@@ -13,6 +13,8 @@ pub const TELEMETRY: &str = "pardon::telemetry";
 
 /// The request's ID.
 pub const REQUEST_ID: &str = "request_id";
+/// The ID of the trace that the request belongs to.
+pub const TRACE_ID: &str = "trace_id";
 /// Why the request failed, as in the record.
 pub const CAUSE: &str = "cause";
 /// The status that the visitor got, else the upstream's.
@@ -60,8 +62,9 @@ pub const REASON: &str = "reason";
 pub const DROPPED: &str = "dropped";
 
 /// The fields of an incident's line, in their order; where it was not stored in time, [`RECORD`] follows.
-pub const INCIDENT_FIELDS: [&str; 13] = [
+pub const INCIDENT_FIELDS: [&str; 14] = [
     REQUEST_ID,
+    TRACE_ID,
     CAUSE,
     STATUS,
     METHOD,

@@ -48,6 +48,17 @@ pub struct Upstream {
     limits: http1::Limits,
 }
 
+/// An upstream's connections and its queue at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Connections that a request uses, or that are being opened for one.
+    pub active: usize,
+    /// Connections that wait for a request.
+    pub idle: usize,
+    /// Requests that wait for a connection.
+    pub waiting: usize,
+}
+
 /// How long an exchange with an app may take; the parts of [`config::UpstreamTimeouts`] that a route may override.
 #[derive(Clone, Debug)]
 pub struct Timeouts {
@@ -126,6 +137,17 @@ impl Upstream {
             },
             endpoint,
         })
+    }
+
+    /// How busy it is now.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let (open, idle) = self.capacity.connections();
+        Load {
+            active: open.saturating_sub(idle),
+            idle,
+            waiting: self.capacity.waiting(),
+        }
     }
 }
 

@@ -248,9 +248,11 @@ impl Pool {
 
     fn mark(&self, idle: &[Connection]) {
         let oldest = idle.first().map(|connection| connection.idle_since);
+        let capacity = &self.0.upstream.capacity;
+        capacity.count_idle(self.0.worker, idle.len());
         if self.0.marked.replace(oldest) != oldest {
             let oldest = oldest.map(Instant::into_std);
-            self.0.upstream.capacity.idle_since(self.0.worker, oldest);
+            capacity.idle_since(self.0.worker, oldest);
         }
     }
 }

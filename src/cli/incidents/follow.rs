@@ -14,9 +14,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Args, FOLLOWED, Table};
 use crate::cli::screen::Screen;
-use crate::cli::{is_closed_pipe, json, run};
+use crate::cli::{is_closed_pipe, run};
 use crate::incident::store::{Filter, Listed, Reader};
 use crate::incident::{StoreError, Trouble};
+use crate::telemetry::json;
 
 /// How often the store is looked at.
 const INTERVAL: Duration = Duration::from_millis(250);

@@ -9,8 +9,9 @@ use super::list::{losses, tell};
 use super::table::{ID, or_dash, status};
 use super::{Args, LISTED};
 use crate::cli::screen::Screen;
-use crate::cli::{json, moment, store, visible};
+use crate::cli::{moment, store, visible};
 use crate::incident::store::{Filter, Group, Reader};
+use crate::telemetry::json;
 
 const HOUR: i64 = 3600;
 /// The heights of a mark; before them, that of nothing.

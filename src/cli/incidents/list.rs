@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::{Args, LISTED, Table};
 use crate::cli::screen::Screen;
-use crate::cli::{json, moment, store};
+use crate::cli::{moment, store};
 use crate::incident::store::{Filter, Listed, Reader};
+use crate::telemetry::json;
 
 /// Prints what a filter lets through.
 pub(super) fn print(args: &Args, filter: &Filter, reader: &Reader) -> anyhow::Result<()> {

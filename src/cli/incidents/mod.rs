@@ -9,12 +9,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::store::StoreArgs;
-use crate::config::units::{Period, StatusSet};
+use crate::config::units::StatusSet;
 use crate::incident::Cause;
-use crate::incident::store::Filter;
+use crate::incident::store::{Filter, since};
 
 pub(super) use table::Table;
 
@@ -93,18 +93,6 @@ impl Args {
     fn limit(&self, otherwise: u32) -> usize {
         usize::try_from(self.limit.unwrap_or(otherwise)).unwrap_or(usize::MAX - 1)
     }
-}
-
-/// A moment: so long ago, or a time.
-fn since(text: &str) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    let period: Period = text.parse().map_err(|_| {
-        format!("`{text}` is neither a duration such as 30m, 1h or 7d nor a time such as 2024-02-03T04:05:06Z")
-    })?;
-    let long = SignedDuration::try_from(*period).unwrap_or(SignedDuration::MAX);
-    Ok(Timestamp::now().checked_sub(long).unwrap_or(Timestamp::MIN))
 }
 
 fn causes() -> impl TypedValueParser<Value = Cause> {

@@ -17,9 +17,10 @@ use jiff::Timestamp;
 
 use super::screen::Screen;
 use super::store::StoreArgs;
-use super::{json, visible};
+use super::visible;
 use crate::incident::Incident;
 use crate::incident::store::{Found, How, Reader};
+use crate::telemetry::json;
 
 /// How many pages are printed where several incidents are meant.
 const PAGES: usize = 10;

@@ -2,9 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path;
 
 use super::{Checks, Path};
+use crate::config::{Token, TokenProblem};
 
 /// A logo stands in every page, and a page fits the first flight of a connection.
 const LARGEST_LOGO: u64 = 8 * 1024;
@@ -53,6 +55,25 @@ impl Checks<'_> {
         }
     }
 
+    pub(super) fn token(&mut self, here: &Path, path: &path::Path) {
+        let whole = self.config.folder.join(path);
+        let shown = path.display();
+        match Token::read(&whole) {
+            Err(TokenProblem::Unreadable(error)) => {
+                self.unreadable(here, path, &whole, Err(error));
+            }
+            Err(problem) => {
+                let title = format!("`{shown}` holds no token: {problem}");
+                self.wrong(here, title, problem.hint());
+            }
+            Ok(_) if is_everybodys(&whole) => {
+                let title = format!("every user of this machine may read `{shown}`");
+                self.warn(here, title, format!("chmod o-r {shown}"));
+            }
+            Ok(_) => {}
+        }
+    }
+
     fn unreadable(
         &mut self,
         here: &Path,
@@ -70,6 +91,11 @@ impl Checks<'_> {
         };
         self.wrong(here, format!("cannot read `{}`", path.display()), reason);
     }
+}
+
+/// Whether users may read a file that neither own it nor are of its group.
+fn is_everybodys(file: &path::Path) -> bool {
+    fs::metadata(file).is_ok_and(|about| about.permissions().mode() & 0o004 != 0)
 }
 
 fn absolute(path: &path::Path) -> String {

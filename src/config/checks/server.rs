@@ -141,7 +141,7 @@ impl Checks<'_> {
             }
         }
         if let Some(path) = &admin.token_file {
-            self.readable(&here.at("token_file"), path);
+            self.token(&here.at("token_file"), path);
         }
         let level = self.config.log.level.as_str();
         let known = LEVELS.contains(&level);

@@ -39,11 +39,11 @@ fn folder_of_the_example() -> PathBuf {
         "client.pem",
         "client.key",
         "bypass.key",
-        "admin.token",
     ] {
         fs::write(folder.join(name), "x").unwrap();
     }
     fs::write(folder.join("logo.svg"), "<svg/>").unwrap();
+    fs::write(folder.join("admin.token"), "tulip-harbour-42").unwrap();
     folder
 }
 

@@ -106,7 +106,7 @@ error: unknown key `colour`
   |
 4 | colour = 1
   | ^^^^^^ known here: `listen`, `workers`, `trusted_proxies`, `proxy_protocol`, `drain`, `shutdown_delay`, \
-`max_connections`, `via`, `request_id`, `timeouts`, `limits`, `tls`
+`max_connections`, `via`, `traceparent`, `request_id`, `timeouts`, `limits`, `tls`
 
 error: unknown key `colour`
  --> pardon.toml:6:1

@@ -1,9 +1,9 @@
 //! Which incidents a person asks for, as conditions on the tables.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::ToSql;
 
-use crate::config::units::StatusSet;
+use crate::config::units::{Period, StatusSet};
 use crate::incident::Cause;
 
 use super::seq_at;
@@ -64,4 +64,20 @@ pub(super) fn with<'a>(first: &'a i64, values: &'a [String]) -> Vec<&'a dyn ToSq
     let mut all: Vec<&dyn ToSql> = vec![first];
     all.extend(values.iter().map(|value| value as &dyn ToSql));
     all
+}
+
+/// A moment that a person asks for: so long ago, or a time.
+///
+/// # Errors
+///
+/// When it is neither; says what it could be.
+pub fn since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let period: Period = text.parse().map_err(|_| {
+        format!("`{text}` is neither a duration such as 30m, 1h or 7d nor a time such as 2024-02-03T04:05:06Z")
+    })?;
+    let long = SignedDuration::try_from(*period).unwrap_or(SignedDuration::MAX);
+    Ok(Timestamp::now().checked_sub(long).unwrap_or(Timestamp::MIN))
 }

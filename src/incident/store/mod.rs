@@ -45,7 +45,7 @@ use pack::Packer;
 pub(super) use aside::set_aside;
 pub(super) use checkpoint::{Checkpoints, Gate};
 pub use error::{StoreError, Trouble};
-pub use filter::Filter;
+pub use filter::{Filter, since};
 pub use forget::{Forgotten, forget_client, forget_id};
 pub use grouped::{Group, Headline};
 pub(super) use lock::Lock;

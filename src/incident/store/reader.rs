@@ -28,6 +28,8 @@ const LISTED: &str = "seq, id, time, cause, route, status, method, url, client, 
 pub struct Reader {
     path: PathBuf,
     pub(super) connection: Connection,
+    /// How many bytes of bodies are read for one answer.
+    most: usize,
 }
 
 /// What a text that a person typed has found.
@@ -105,7 +107,23 @@ impl Reader {
         Ok(Self {
             path: path.to_owned(),
             connection,
+            most: usize::MAX,
         })
+    }
+
+    /// The same, but of whole incidents it gives no more than have so many bytes of bodies together; one in any case.
+    #[must_use]
+    pub fn at_most(self, bytes: usize) -> Self {
+        Self {
+            most: bytes,
+            ..self
+        }
+    }
+
+    /// What ends a question that another thread has put to this and that takes too long: it becomes an error.
+    pub fn stopper(&self) -> impl Fn() + Send + Sync + use<> {
+        let handle = self.connection.get_interrupt_handle();
+        move || handle.interrupt()
     }
 
     /// What a person may have meant: an ID, however it is typed; the app's own reference; the beginning of an ID, of at least four characters.
@@ -275,7 +293,8 @@ impl Reader {
 
     /// Incidents and refusals with their bodies, the newest first.
     fn whole(&self, condition: &str, value: &dyn ToSql) -> rusqlite::Result<Vec<Incident>> {
-        let mut found = Vec::new();
+        let mut found: Vec<Incident> = Vec::new();
+        let mut left = self.most;
         for table in ["incidents", "refusals"] {
             let sql = format!(
                 "SELECT {COLUMNS} FROM {table} WHERE {condition} ORDER BY seq DESC LIMIT {SAME}"
@@ -287,7 +306,14 @@ impl Reader {
                 row::read(row, body.flatten())
             })?;
             for row in rows {
-                found.push(row?);
+                let incident = row?;
+                let body = incident.body.as_ref();
+                let bytes = body.map_or(0, |body| body.content.len());
+                if bytes > left && !found.is_empty() {
+                    return Ok(found);
+                }
+                left = left.saturating_sub(bytes);
+                found.push(incident);
             }
         }
         Ok(found)

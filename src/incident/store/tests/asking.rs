@@ -297,3 +297,40 @@ fn losses_add_up() {
         .losses(Some("2030-01-01T00:00:00Z".parse().unwrap()));
     assert!(later.unwrap().is_none());
 }
+
+#[test]
+fn a_reader_gives_no_more_bytes_than_it_is_told_to_but_one_incident_in_any_case() {
+    let folder = Folder::new();
+    let mut store = folder.open();
+    let bodies = [[b'a'; 40], [b'b'; 40], [b'c'; 40]];
+    write(
+        &mut store,
+        bodies.iter().map(|body| incident("twice", body)),
+    );
+    for (most, given) in [(0, 1), (40, 1), (79, 1), (80, 2), (120, 3), (usize::MAX, 3)] {
+        let reader = folder.reader().at_most(most);
+        assert_eq!(found(&reader, "twice").len(), given, "{most}");
+    }
+}
+
+#[test]
+fn a_question_can_be_stopped_from_another_thread() {
+    let folder = Folder::new();
+    drop(folder.open());
+    let reader = folder.reader();
+    let stop = reader.stopper();
+    let asking = std::thread::spawn(move || {
+        let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+        let asked = reader
+            .connection
+            .query_row(endless, [], |row| row.get::<_, i64>(0));
+        asked.map_err(|error| error.sqlite_error_code())
+    });
+    while !asking.is_finished() {
+        stop();
+        std::thread::yield_now();
+    }
+    let interrupted = Some(rusqlite::ErrorCode::OperationInterrupted);
+    assert_eq!(asking.join().unwrap(), Err(interrupted));
+    stop();
+}

@@ -1,4 +1,4 @@
-//! JSON for stdout: one object a line. Beyond what JSON asks for, characters that a terminal would obey are escaped in strings, since
+//! JSON for programs: one value a line. Beyond what JSON asks for, characters that a terminal would obey are escaped in strings, since
 //! a person may well look at it there.
 
 use std::io;
@@ -6,14 +6,14 @@ use std::io;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
-use crate::telemetry;
+use super::is_obeyed;
 
 /// One value as one line, with its end.
 ///
 /// # Errors
 ///
 /// When the value has no JSON.
-pub(super) fn line(value: &impl Serialize) -> serde_json::Result<String> {
+pub fn line(value: &impl Serialize) -> serde_json::Result<String> {
     let mut bytes = Vec::new();
     value.serialize(&mut Serializer::with_formatter(&mut bytes, Visible))?;
     bytes.push(b'\n');
@@ -30,7 +30,7 @@ impl Formatter for Visible {
         fragment: &str,
     ) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some((clean, after)) = rest.split_once(telemetry::is_obeyed) {
+        while let Some((clean, after)) = rest.split_once(is_obeyed) {
             CompactFormatter.write_string_fragment(writer, clean)?;
             let hidden = rest.get(clean.len()..rest.len() - after.len());
             for unit in hidden.unwrap_or_default().encode_utf16() {
@@ -52,7 +52,7 @@ mod tests {
         let written = line(&all).unwrap();
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), all);
         let (text, end) = written.split_at(written.len() - 1);
-        assert!(!text.contains(telemetry::is_obeyed));
+        assert!(!text.contains(is_obeyed));
         assert_eq!(end, "\n");
     }
 }

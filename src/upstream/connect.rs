@@ -129,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_did_not_resolve_is_asked_for_once_by_many() {
-        let names = Arc::new(crate::upstream::endpoint::Names::default());
+        let names = Arc::new(crate::upstream::names::Names::default());
         let first = names.resolve("nothing.invalid", 80).await.unwrap_err();
         let second = names.resolve("nothing.invalid", 80).await.unwrap_err();
         assert!(first.starts_with("nothing.invalid: "), "{first}");

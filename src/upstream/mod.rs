@@ -11,12 +11,13 @@ mod body;
 mod capacity;
 mod client;
 mod connect;
-mod endpoint;
 mod error;
 mod health;
 mod http1;
+mod names;
 mod pool;
 mod stream;
+mod tls;
 
 use std::fmt;
 use std::path::Path;
@@ -45,8 +46,8 @@ pub struct Upstream {
     attempts: u32,
     idle_timeout: Duration,
     capacity: Arc<Capacity>,
-    names: Arc<endpoint::Names>,
-    tls: Option<endpoint::Tls>,
+    names: Arc<names::Names>,
+    tls: Option<tls::Tls>,
     limits: http1::Limits,
 }
 
@@ -97,7 +98,7 @@ impl Upstream {
             .clone();
         let tls = match endpoint.scheme {
             config::Scheme::Https => Some(
-                endpoint::tls(&endpoint.host, &settings.tls, folder)
+                tls::tls(&endpoint.host, &settings.tls, folder)
                     .map_err(|error| format!("upstream `{name}`: {error}"))?,
             ),
             config::Scheme::Http => None,

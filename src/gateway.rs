@@ -18,7 +18,7 @@ use crate::page::{PageProblem, Pages};
 use crate::proxy::{Body, Proxy, Route, Snapshot};
 use crate::request_id::IdKey;
 use crate::server::{Handler, Peer, Server, Settings};
-use crate::upstream::{BodyLimits, Upstream};
+use crate::upstream::{BodyLimits, Upstream, Watch};
 
 /// Connections that the kernel holds for a listener until a worker accepts them.
 const BACKLOG: i32 = 1024;
@@ -28,6 +28,7 @@ pub struct Gateway {
     server: Server,
     admin: Option<Server>,
     state: Arc<State>,
+    watch: Watch,
     incidents: Incidents,
     // Last: what the workers have handed in is written before this is gone.
     recording: Recording,
@@ -53,6 +54,9 @@ impl Gateway {
             .then(|| serve_admin(&operators, Arc::clone(&state)))
             .transpose()
             .map_err(failed)?;
+        let upstreams = snapshot.upstreams.iter();
+        let upstreams = upstreams.map(|(upstream, _)| Arc::clone(upstream));
+        let watch = Watch::start(upstreams).map_err(failed)?;
         let key = Arc::new(IdKey::with_floor(incidents.newest_millis()));
         let kept = incidents.clone();
         let make = move |worker| Proxy::new(Arc::clone(&snapshot), kept.clone(), &key, worker);
@@ -61,6 +65,7 @@ impl Gateway {
             server,
             admin,
             state,
+            watch,
             incidents,
             recording,
         })
@@ -104,6 +109,7 @@ impl Gateway {
         if let Some(admin) = self.admin {
             admin.end();
         }
+        drop(self.watch);
         drop(self.recording);
     }
 }

@@ -14,7 +14,7 @@ use super::Proxy;
 use super::exchange::Exchange;
 use super::route::Route;
 use crate::telemetry::COUNTERS;
-use crate::upstream::{AnswerBody, AnswerFault};
+use crate::upstream::{AnswerBody, AnswerFault, Seat};
 
 /// The body of a response.
 pub enum Body {
@@ -27,6 +27,8 @@ pub enum Body {
 /// A passing answer, watched to its end: one that breaks off aborts the visitor's connection and is recorded.
 pub struct Passing {
     body: AnswerBody,
+    /// Where it comes from.
+    seat: Rc<Seat>,
     proxy: Rc<Proxy>,
     exchange: Rc<Exchange>,
     route: Arc<Route>,
@@ -47,10 +49,11 @@ impl Passing {
         exchange: &Rc<Exchange>,
         route: &Arc<Route>,
         (head, by_close): (&response::Parts, bool),
-        body: AnswerBody,
+        (body, seat): (AnswerBody, Rc<Seat>),
     ) -> Box<Self> {
         Box::new(Self {
             body,
+            seat,
             proxy: Rc::clone(proxy),
             exchange: Rc::clone(exchange),
             route: Arc::clone(route),
@@ -83,8 +86,9 @@ impl Passing {
                 if let AnswerFault::Request(_) = fault {
                     COUNTERS.client_gone.add_one();
                 } else {
+                    let head = (self.status, &*self.seat);
                     self.proxy
-                        .broken_off(&self.exchange, &self.route, self.status, fault);
+                        .broken_off(&self.exchange, &self.route, head, fault);
                 }
             }
             Poll::Ready(None) => self.ended = true,

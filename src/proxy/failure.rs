@@ -72,6 +72,11 @@ pub(super) fn outcome(kind: ErrorKind) -> Outcome {
         ErrorKind::TotalTimeout => {
             Terms::new(Cause::TotalTimeout, Notice::AppTooSlow, S::GATEWAY_TIMEOUT)
         }
+        ErrorKind::NoEndpoint => Terms::new(
+            Cause::NoEndpoint,
+            Notice::AppUnreachable,
+            S::SERVICE_UNAVAILABLE,
+        ),
         ErrorKind::Overloaded => Terms {
             retry_after: Some(5),
             ..Terms::new(Cause::Overloaded, Notice::Busy, S::SERVICE_UNAVAILABLE)

@@ -25,15 +25,14 @@ impl Proxy {
         let expects = exchange.expects();
         let body = RequestBody::new(body, self.settings.body_limits, expects);
         let (client, host) = self.client(route);
-        let outgoing = Outgoing {
+        let outgoing = |endpoint| Outgoing {
             exchange,
             settings: &self.settings,
             host,
-            endpoint: &client.upstream().authority,
+            endpoint,
         };
-        let answer = client
-            .send(&outgoing, &body, &route.timeouts, exchange.begun)
-            .await;
+        let (head, timeouts) = ((&exchange.method, outgoing), &route.timeouts);
+        let answer = client.send(head, &body, timeouts, exchange.begun).await;
         if body.has_ended() {
             exchange.peer.body_read();
         }
@@ -51,7 +50,12 @@ impl Proxy {
         route: &Arc<Route>,
         answer: Answer,
     ) -> Response<Body> {
-        let Answer { mut head, body, .. } = answer;
+        let Answer {
+            mut head,
+            body,
+            seat,
+            ..
+        } = answer;
         headers::clean_answer(&mut head.headers, &self.settings.request_id.header);
         route.policy.strip(&mut head.headers);
         head.headers.insert(
@@ -64,7 +68,7 @@ impl Proxy {
         let by_close = exchange.version == Version::HTTP_10
             && body.size_hint().exact().is_none()
             && !head.headers.contains_key(CONTENT_LENGTH);
-        let passing = Passing::new(self, exchange, route, (&head, by_close), body);
+        let passing = Passing::new(self, exchange, route, (&head, by_close), (body, seat));
         Response::from_parts(head, Body::Passing(passing))
     }
 

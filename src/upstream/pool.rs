@@ -7,16 +7,19 @@ use std::fmt;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http_body::SizeHint;
 use tokio::sync::oneshot;
 use tokio::task::{spawn_local, yield_now};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
+use super::balance::{Busy, Seat, Seats};
 use super::capacity::{Next, Permit};
 use super::connect;
+use super::endpoint::Endpoint;
 use super::error::{ErrorKind, UpstreamError};
 use super::http1;
 use super::{Timeouts, Upstream};
@@ -25,7 +28,7 @@ use super::{Timeouts, Upstream};
 /// not have begun to close it.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// How many connections an app may refuse in how long before it is taken to refuse the others of that time too: a storm of
+/// How many connections an endpoint may refuse in how long before it is taken to refuse the others of that time too: a storm of
 /// requests for an app that is down does not become a storm of connections, and nobody notices that it is back so much
 /// later.
 const REFUSALS: (u32, Duration) = (64, Duration::from_millis(20));
@@ -41,6 +44,16 @@ pub(super) enum Reuse {
     Never,
 }
 
+/// What a request wants a connection for.
+#[derive(Debug)]
+pub(super) struct Aim<'a> {
+    /// The endpoint that it is to go to; afterwards the one that it goes to, or that failed last.
+    pub(super) seat: Rc<Seat>,
+    /// Those that it had no luck with.
+    pub(super) tried: &'a [Rc<Seat>],
+    pub(super) reuse: Reuse,
+}
+
 /// A worker's pool. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Pool(Rc<Shared>);
@@ -54,15 +67,15 @@ struct Shared {
     marked: Cell<Option<Instant>>,
     /// Wakes the task that looks after the idle ones.
     keeper: RefCell<Waker>,
-    /// The connections that the app has refused lately.
-    refusals: RefCell<Refusals>,
+    /// The app's endpoints, as this worker sees them.
+    seats: Seats,
     /// Requests of this worker's that wait for a connection, by ticket.
     waiting: RefCell<HashMap<u64, oneshot::Sender<Connection>>>,
 }
 
-/// What an app has refused of late; see [`REFUSALS`].
+/// What an endpoint has refused of late; see [`REFUSALS`].
 #[derive(Debug, Default)]
-struct Refusals {
+pub(super) struct Refusals {
     since: Option<Instant>,
     count: u32,
     why: String,
@@ -74,8 +87,16 @@ struct Connection {
     /// Boxed, since it is moved from hand to hand.
     http: Box<http1::Connection>,
     idle_since: Instant,
+    seat: Rc<Seat>,
+    /// While an exchange is on it.
+    busy: Option<Busy>,
+    _open: Open,
     _permit: Permit,
 }
+
+/// Counts an open connection among its endpoint's.
+#[derive(Debug)]
+struct Open(Arc<Endpoint>);
 
 /// A connection that is in use. Dropped, it is closed.
 #[derive(Debug)]
@@ -95,27 +116,36 @@ impl Pool {
             idle: RefCell::default(),
             marked: Cell::new(None),
             keeper: RefCell::new(Waker::noop().clone()),
-            refusals: RefCell::default(),
+            seats: Seats::new(worker),
             waiting: RefCell::default(),
         }));
         spawn_local(keep_idle(Rc::downgrade(&pool.0)));
         pool
     }
 
-    /// An idle connection that will do `now`.
-    pub(super) fn take_idle(&self, reuse: Reuse, now: Instant) -> Option<Lease> {
+    /// The endpoint for a request that had no luck with those in `tried`.
+    pub(super) fn pick(&self, tried: &[Rc<Seat>], now: Instant) -> Option<Rc<Seat>> {
+        if self.0.seats.renew(&self.0.upstream) {
+            self.close_retired();
+        }
+        self.0.seats.pick(&self.0.upstream, tried, now)
+    }
+
+    /// An idle connection to this endpoint that will do `now`.
+    pub(super) fn take_idle(&self, seat: &Rc<Seat>, reuse: Reuse, now: Instant) -> Option<Lease> {
         if reuse == Reuse::Never {
             return None;
         }
         let mut idle = self.0.idle.borrow_mut();
         let mut found = None;
-        while let Some(mut connection) = idle.pop() {
+        while let Some(at) = idle.iter().rposition(|one| Rc::ptr_eq(&one.seat, seat)) {
+            let mut connection = idle.remove(at);
             let rest = now.saturating_duration_since(connection.idle_since);
             if rest >= self.0.upstream.idle_timeout || !connection.http.is_quiet_now() {
                 continue;
             }
             if reuse == Reuse::Recent && rest >= RECENT {
-                idle.push(connection);
+                idle.insert(at, connection);
             } else {
                 found = Some(connection);
             }
@@ -130,28 +160,85 @@ impl Pool {
     /// # Errors
     ///
     /// When none can be had: see [`connect::connect`], and `Overloaded`.
-    pub(super) async fn take(&self, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
-        if let Some(error) = self.0.refusals.borrow().answer() {
+    pub(super) async fn take(
+        &self,
+        aim: &mut Aim<'_>,
+        timeouts: &Timeouts,
+    ) -> Result<Lease, UpstreamError> {
+        if let Some(mut error) = aim.seat.refusals.borrow().answer() {
+            error.endpoint = Some(Arc::clone(aim.seat.name()));
             return Err(error);
         }
         match self.0.upstream.capacity.try_acquire() {
-            Some(permit) => self.open(permit, timeouts).await,
-            None => self.wait(timeouts).await,
+            Some(permit) => self.open(permit, aim, timeouts).await,
+            None => self.wait(aim, timeouts).await,
         }
     }
 
-    async fn open(&self, permit: Permit, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
-        let connected = connect::connect(&self.0.upstream, timeouts).await;
-        let http = connected.inspect_err(|error| self.0.refusals.borrow_mut().count(error))?;
+    /// Connects to the endpoint, and where that fails to the other addresses of its name.
+    async fn open(
+        &self,
+        permit: Permit,
+        aim: &mut Aim<'_>,
+        timeouts: &Timeouts,
+    ) -> Result<Lease, UpstreamError> {
+        let deadline = Instant::now() + timeouts.connect;
+        let mut siblings = self.0.seats.siblings(&aim.seat).into_iter();
+        loop {
+            let connected = self.connect(&aim.seat, deadline, siblings.len() + 1).await;
+            let error = match connected {
+                Ok(http) => return Ok(self.opened(http, &aim.seat, permit)),
+                Err(error) => error,
+            };
+            let Some(sibling) = siblings.next().filter(|_| error.is_of_the_address()) else {
+                return Err(error);
+            };
+            aim.seat = sibling;
+            if let Some(lease) = self.take_idle(&aim.seat, aim.reuse, Instant::now()) {
+                return Ok(lease);
+            }
+        }
+    }
+
+    /// Connects to one of `many` addresses: one that does not answer leaves their share of the time to the others.
+    async fn connect(
+        &self,
+        seat: &Rc<Seat>,
+        deadline: Instant,
+        many: usize,
+    ) -> Result<http1::Connection, UpstreamError> {
+        let upstream = &self.0.upstream;
+        let _busy = seat.busy();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(many).unwrap_or(u32::MAX);
+        let connecting = connect::connect(upstream, &seat.endpoint, share);
+        let connected = timeout_at(deadline, connecting).await;
+        let late = |_| Err(UpstreamError::new(ErrorKind::ConnectTimeout));
+        let mut error = match connected.unwrap_or_else(late) {
+            Ok(http) => return Ok(http),
+            Err(error) => error,
+        };
+        seat.refusals.borrow_mut().count(&error);
+        error.endpoint = Some(Arc::clone(seat.name()));
+        if error.kind() != ErrorKind::Overloaded {
+            upstream.failed(&seat.endpoint);
+        }
+        Err(error)
+    }
+
+    fn opened(&self, http: http1::Connection, seat: &Rc<Seat>, permit: Permit) -> Lease {
         let connection = Connection {
             http: Box::new(http),
             idle_since: Instant::now(),
+            seat: Rc::clone(seat),
+            busy: None,
+            _open: Open::new(&seat.endpoint),
             _permit: permit,
         };
-        Ok(self.lease(connection, false))
+        self.lease(connection, false)
     }
 
-    async fn wait(&self, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
+    async fn wait(&self, aim: &mut Aim<'_>, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
         let overloaded = || UpstreamError::new(ErrorKind::Overloaded);
         let capacity = &self.0.upstream.capacity;
         let mut ticket = capacity.queue(self.0.worker).ok_or_else(overloaded)?;
@@ -164,14 +251,22 @@ impl Pool {
         // Only one of the two comes; the other's sender is dropped, which is no answer.
         let permit = tokio::select! {
             Ok(permit) = &mut ticket.grant => permit,
-            Ok(connection) = handed => return Ok(self.lease(connection, true)),
+            Ok(connection) = handed => {
+                aim.seat.clone_from(&connection.seat);
+                return Ok(self.lease(connection, true));
+            }
             () = sleep(timeouts.queue) => return Err(overloaded()),
         };
         drop(place);
-        self.open(permit, timeouts).await
+        // Much may have changed meanwhile.
+        if let Some(seat) = self.pick(aim.tried, Instant::now()) {
+            aim.seat = seat;
+        }
+        self.open(permit, aim, timeouts).await
     }
 
-    fn lease(&self, connection: Connection, reused: bool) -> Lease {
+    fn lease(&self, mut connection: Connection, reused: bool) -> Lease {
+        connection.busy = Some(connection.seat.busy());
         Lease {
             connection,
             pool: self.clone(),
@@ -181,8 +276,15 @@ impl Pool {
 
     /// Takes a connection back: for one that waits, or to be idle.
     fn put(&self, mut connection: Connection) {
+        connection.busy = None;
+        if connection.seat.endpoint.is_retired() {
+            return;
+        }
         // One that waits uses it at once, so that the runtime has not looked at it in between.
-        if self.0.upstream.capacity.is_wanted() && !connection.http.is_surely_quiet() {
+        if self.0.upstream.capacity.is_wanted()
+            && (!connection.http.is_surely_quiet()
+                || self.0.seats.is_wanted_elsewhere(&connection.seat))
+        {
             return;
         }
         match self.0.upstream.capacity.next(self.0.worker) {
@@ -239,7 +341,16 @@ impl Pool {
         }
     }
 
+    fn close_retired(&self) {
+        let mut idle = self.0.idle.borrow_mut();
+        idle.retain(|connection| !connection.seat.endpoint.is_retired());
+        self.mark(&idle);
+    }
+
     fn close_expired(&self) {
+        if self.0.seats.renew(&self.0.upstream) {
+            self.close_retired();
+        }
         let mut idle = self.0.idle.borrow_mut();
         let limit = self.0.upstream.idle_timeout;
         idle.retain(|connection| connection.idle_since.elapsed() < limit);
@@ -304,7 +415,7 @@ impl Refusals {
     }
 
     /// What the app would say to another connection, if that need not be tried.
-    fn answer(&self) -> Option<UpstreamError> {
+    pub(super) fn answer(&self) -> Option<UpstreamError> {
         let many = self.count >= REFUSALS.0 && self.are_recent();
         many.then(|| UpstreamError::refused_lately(&self.why))
     }
@@ -327,6 +438,11 @@ impl Drop for Place<'_> {
 }
 
 impl Lease {
+    /// Where it leads to.
+    pub(super) fn seat(&self) -> &Rc<Seat> {
+        &self.connection.seat
+    }
+
     /// What speaks on it.
     pub(super) fn connection(&mut self) -> &mut http1::Connection {
         &mut self.connection.http
@@ -347,6 +463,19 @@ impl Lease {
         if self.connection.http.settle() {
             self.pool.put(self.connection);
         }
+    }
+}
+
+impl Open {
+    fn new(endpoint: &Arc<Endpoint>) -> Self {
+        endpoint.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(endpoint))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,18 +1,20 @@
-//! The bytes of a connection to an app, in the clear or by TLS.
+//! The bytes of a connection to an app, in the clear, by TLS, or over a Unix socket.
 
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 /// A connection's bytes.
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
 }
 
 impl Stream {
@@ -22,12 +24,13 @@ impl Stream {
     ///
     /// `WouldBlock` where nothing has come.
     pub(super) fn peek(&self) -> io::Result<usize> {
-        let tcp = match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+        let socket = match self {
+            Self::Plain(tcp) => tcp.as_fd(),
+            Self::Tls(tls) => tls.get_ref().0.as_fd(),
+            Self::Unix(unix) => unix.as_fd(),
         };
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        let (count, _) = rustix::net::recv(tcp, &mut [0_u8; 1], flags)?;
+        let (count, _) = rustix::net::recv(socket, &mut [0_u8; 1], flags)?;
         Ok(count)
     }
 
@@ -45,6 +48,7 @@ impl AsyncRead for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Self::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
         }
     }
 }
@@ -58,6 +62,7 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+            Self::Unix(unix) => Pin::new(unix).poll_write(cx, buf),
         }
     }
 
@@ -69,6 +74,7 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+            Self::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -80,6 +86,7 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_flush(cx),
         }
     }
 
@@ -87,6 +94,7 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
         }
     }
 }

@@ -8,6 +8,7 @@
     reason = "this binary is tests from end to end, and tests fail loudly; clippy sees only the functions marked as such"
 )]
 
+mod balancing;
 mod broken_off;
 mod capture;
 mod commands;

@@ -138,7 +138,7 @@ impl Pool {
         }
         let mut idle = self.0.idle.borrow_mut();
         let mut found = None;
-        while let Some(at) = idle.iter().rposition(|one| Rc::ptr_eq(&one.seat, seat)) {
+        while let Some(at) = warmest(&idle, seat) {
             let mut connection = idle.remove(at);
             let rest = now.saturating_duration_since(connection.idle_since);
             if rest >= self.0.upstream.idle_timeout || !connection.http.is_quiet_now() {
@@ -399,6 +399,15 @@ async fn keep_idle(pool: Weak<Shared>) {
     }
 }
 
+/// Where the connection to this endpoint stands that was used last.
+fn warmest(idle: &[Connection], seat: &Rc<Seat>) -> Option<usize> {
+    let last = idle.len().checked_sub(1)?;
+    if idle.last().is_some_and(|one| Rc::ptr_eq(&one.seat, seat)) {
+        return Some(last);
+    }
+    idle.iter().rposition(|one| Rc::ptr_eq(&one.seat, seat))
+}
+
 impl Refusals {
     /// Counts a connection that the app has refused, if that is what happened.
     fn count(&mut self, error: &UpstreamError) {
@@ -487,7 +496,92 @@ impl fmt::Debug for Pool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+    use std::path::Path;
+
+    use socket2::{Domain, Socket, Type};
+    use tokio::task::LocalSet;
+
     use super::*;
+    use crate::config;
+    use crate::config::units::Period;
+
+    /// An address that takes connections and never accepts one, and what has to be kept for that.
+    fn black_hole() -> (SocketAddr, Socket, Vec<std::net::TcpStream>) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        socket.bind(&free.into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let patience = Duration::from_millis(50);
+        let connect = || std::net::TcpStream::connect_timeout(&address, patience).ok();
+        let waiting = std::iter::from_fn(connect).take(8).collect();
+        (address, socket, waiting)
+    }
+
+    /// An upstream whose name stands for these addresses.
+    fn named(addresses: &[SocketAddr]) -> (Arc<Upstream>, Timeouts) {
+        let settings = config::Upstream {
+            endpoints: vec!["http://app.invalid".parse().unwrap()],
+            timeouts: config::UpstreamTimeouts {
+                connect: Period(Duration::from_millis(400)),
+                ..config::UpstreamTimeouts::default()
+            },
+            ..config::Upstream::default()
+        };
+        let upstream = Upstream::build("app", &settings, Path::new(""), 1).unwrap();
+        let site = upstream.sites.first().unwrap();
+        upstream.roster.place(0, site, addresses, 1);
+        (Arc::new(upstream), Timeouts::from(&settings.timeouts))
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_everything_leaves_time_for_the_next() {
+        let (hole, _socket, _waiting) = black_hole();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let there = listener.local_addr().unwrap();
+        let (upstream, timeouts) = named(&[hole, there]);
+        let taking = async {
+            let pool = Pool::new(Arc::clone(&upstream), 0);
+            pool.pick(&[], Instant::now()).unwrap();
+            let list = upstream.roster.endpoints();
+            let is_hole = |seat: &Rc<Seat>| Arc::ptr_eq(&seat.endpoint, &list[0]);
+            let picked = |_| pool.pick(&[], Instant::now()).unwrap();
+            let seat = (0..2).map(picked).find(is_hole).unwrap();
+            let (tried, reuse) = (&[][..], Reuse::Any);
+            let mut aim = Aim { seat, tried, reuse };
+            let lease = pool.take(&mut aim, &timeouts).await.unwrap();
+            assert_eq!(lease.seat().endpoint.address.to_string(), there.to_string());
+            assert_eq!(
+                list[0].under_way() + list[1].under_way(),
+                1,
+                "what is under way"
+            );
+            let status: Vec<_> = upstream
+                .endpoints()
+                .iter()
+                .map(|e| (e.active, e.idle))
+                .collect();
+            assert_eq!(status, [(0, 0), (1, 0)]);
+        };
+        LocalSet::new().run_until(taking).await;
+        assert_eq!(list_failures(&upstream), [1, 0]);
+    }
+
+    fn list_failures(upstream: &Upstream) -> Vec<u32> {
+        let endpoints = upstream.roster.endpoints();
+        endpoints.iter().map(|e| e.health.failures()).collect()
+    }
+
+    #[tokio::test]
+    async fn where_a_name_resolves_no_more_its_last_addresses_stay() {
+        let address = "127.0.0.1:80".parse().unwrap();
+        let (upstream, _) = named(&[address]);
+        let error = upstream.resolve_site(0, Duration::ZERO).await.unwrap_err();
+        assert!(error.starts_with("app.invalid: "), "{error}");
+        assert_eq!(upstream.roster.endpoints().len(), 1);
+        assert_eq!(upstream.resolve().await, Ok(()));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_storm_for_an_app_that_is_down_is_no_storm_of_connections_to_it() {

@@ -53,8 +53,19 @@ impl Seat {
         &self.endpoint.name
     }
 
-    pub(super) fn busy(self: &Rc<Self>) -> Busy {
+    /// An exchange begins.
+    pub(super) fn begin(&self) {
         self.endpoint.begin(self.worker);
+    }
+
+    /// An exchange is over.
+    pub(super) fn end(&self) {
+        self.endpoint.end(self.worker);
+    }
+
+    /// An exchange, or its connection being made, from now until what is given is dropped.
+    pub(super) fn busy(self: &Rc<Self>) -> Busy {
+        self.begin();
         Busy(Rc::clone(self))
     }
 
@@ -75,7 +86,7 @@ impl Seat {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.endpoint.end(self.0.worker);
+        self.0.end();
     }
 }
 

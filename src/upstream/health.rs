@@ -12,8 +12,9 @@ use std::time::Duration;
 /// The first pause, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// How long the request that asks whether an endpoint is back may take before another one asks.
-const PROBE: Duration = Duration::from_secs(2);
+/// How long the request that asks whether an endpoint is back may take before another one asks: an endpoint that hangs is
+/// not to hold up many.
+const ASK: Duration = PAUSE.1;
 
 /// Bit of [`Health::out`]: a request is asking.
 const ASKING: u64 = 1;
@@ -69,7 +70,7 @@ impl Health {
         if out == 0 || now < out >> 1 {
             return false;
         }
-        let until = (now + millis(PROBE)) << 1 | ASKING;
+        let until = (now + millis(ASK)) << 1 | ASKING;
         self.out
             .compare_exchange(out, until, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
@@ -202,7 +203,7 @@ mod tests {
         let health = Health::default();
         fail(&health, 3, 0);
         assert!(health.may_ask(1000));
-        assert!(!health.may_ask(2999));
-        assert!(health.may_ask(3000));
+        assert!(!health.may_ask(30_999));
+        assert!(health.may_ask(31_000));
     }
 }

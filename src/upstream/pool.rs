@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::{spawn_local, yield_now};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::balance::{Busy, Seat, Seats};
+use super::balance::{Seat, Seats};
 use super::capacity::{Next, Permit};
 use super::connect;
 use super::endpoint::Endpoint;
@@ -85,11 +85,16 @@ pub(super) struct Refusals {
 #[derive(Debug)]
 struct Connection {
     /// Boxed, since it is moved from hand to hand.
-    http: Box<http1::Connection>,
+    wire: Box<Wire>,
     idle_since: Instant,
+}
+
+#[derive(Debug)]
+struct Wire {
+    http: http1::Connection,
     seat: Rc<Seat>,
-    /// While an exchange is on it.
-    busy: Option<Busy>,
+    /// Whether an exchange is on it, which counts at its seat.
+    busy: bool,
     _open: Open,
     _permit: Permit,
 }
@@ -141,7 +146,7 @@ impl Pool {
         while let Some(at) = warmest(&idle, seat) {
             let mut connection = idle.remove(at);
             let rest = now.saturating_duration_since(connection.idle_since);
-            if rest >= self.0.upstream.idle_timeout || !connection.http.is_quiet_now() {
+            if rest >= self.0.upstream.idle_timeout || !connection.wire.http.is_quiet_now() {
                 continue;
             }
             if reuse == Reuse::Recent && rest >= RECENT {
@@ -227,13 +232,16 @@ impl Pool {
     }
 
     fn opened(&self, http: http1::Connection, seat: &Rc<Seat>, permit: Permit) -> Lease {
-        let connection = Connection {
-            http: Box::new(http),
-            idle_since: Instant::now(),
+        let wire = Wire {
+            http,
             seat: Rc::clone(seat),
-            busy: None,
+            busy: false,
             _open: Open::new(&seat.endpoint),
             _permit: permit,
+        };
+        let connection = Connection {
+            wire: Box::new(wire),
+            idle_since: Instant::now(),
         };
         self.lease(connection, false)
     }
@@ -252,7 +260,7 @@ impl Pool {
         let permit = tokio::select! {
             Ok(permit) = &mut ticket.grant => permit,
             Ok(connection) = handed => {
-                aim.seat.clone_from(&connection.seat);
+                aim.seat.clone_from(&connection.wire.seat);
                 return Ok(self.lease(connection, true));
             }
             () = sleep(timeouts.queue) => return Err(overloaded()),
@@ -266,7 +274,7 @@ impl Pool {
     }
 
     fn lease(&self, mut connection: Connection, reused: bool) -> Lease {
-        connection.busy = Some(connection.seat.busy());
+        connection.wire.begin();
         Lease {
             connection,
             pool: self.clone(),
@@ -276,14 +284,14 @@ impl Pool {
 
     /// Takes a connection back: for one that waits, or to be idle.
     fn put(&self, mut connection: Connection) {
-        connection.busy = None;
-        if connection.seat.endpoint.is_retired() {
+        connection.wire.end();
+        if connection.wire.seat.endpoint.is_retired() {
             return;
         }
         // One that waits uses it at once, so that the runtime has not looked at it in between.
         if self.0.upstream.capacity.is_wanted()
-            && (!connection.http.is_surely_quiet()
-                || self.0.seats.is_wanted_elsewhere(&connection.seat))
+            && (!connection.wire.http.is_surely_quiet()
+                || self.0.seats.is_wanted_elsewhere(&connection.wire.seat))
         {
             return;
         }
@@ -302,7 +310,11 @@ impl Pool {
             }
         }
         let keeper = self.0.keeper.borrow();
-        if !connection.http.is_quiet(&mut Context::from_waker(&keeper)) {
+        if !connection
+            .wire
+            .http
+            .is_quiet(&mut Context::from_waker(&keeper))
+        {
             return;
         }
         connection.idle_since = Instant::now();
@@ -322,7 +334,7 @@ impl Pool {
     fn close_ended(&self, cx: &mut Context<'_>) {
         self.0.keeper.borrow_mut().clone_from(cx.waker());
         let mut idle = self.0.idle.borrow_mut();
-        idle.retain_mut(|connection| connection.http.is_quiet(cx));
+        idle.retain_mut(|connection| connection.wire.http.is_quiet(cx));
         self.mark(&idle);
     }
 
@@ -343,7 +355,7 @@ impl Pool {
 
     fn close_retired(&self) {
         let mut idle = self.0.idle.borrow_mut();
-        idle.retain(|connection| !connection.seat.endpoint.is_retired());
+        idle.retain(|connection| !connection.wire.seat.endpoint.is_retired());
         self.mark(&idle);
     }
 
@@ -402,10 +414,14 @@ async fn keep_idle(pool: Weak<Shared>) {
 /// Where the connection to this endpoint stands that was used last.
 fn warmest(idle: &[Connection], seat: &Rc<Seat>) -> Option<usize> {
     let last = idle.len().checked_sub(1)?;
-    if idle.last().is_some_and(|one| Rc::ptr_eq(&one.seat, seat)) {
+    if idle
+        .last()
+        .is_some_and(|one| Rc::ptr_eq(&one.wire.seat, seat))
+    {
         return Some(last);
     }
-    idle.iter().rposition(|one| Rc::ptr_eq(&one.seat, seat))
+    idle.iter()
+        .rposition(|one| Rc::ptr_eq(&one.wire.seat, seat))
 }
 
 impl Refusals {
@@ -449,29 +465,48 @@ impl Drop for Place<'_> {
 impl Lease {
     /// Where it leads to.
     pub(super) fn seat(&self) -> &Rc<Seat> {
-        &self.connection.seat
+        &self.connection.wire.seat
     }
 
     /// What speaks on it.
     pub(super) fn connection(&mut self) -> &mut http1::Connection {
-        &mut self.connection.http
+        &mut self.connection.wire.http
     }
 
     /// Whether anything of the request has left.
     pub(super) fn has_begun(&self) -> bool {
-        self.connection.http.has_begun()
+        self.connection.wire.http.has_begun()
     }
 
     /// What is known of the length of the answer.
     pub(super) fn size_hint(&self) -> SizeHint {
-        self.connection.http.size_hint()
+        self.connection.wire.http.size_hint()
     }
 
     /// Gives the connection back to its pool at the end of an answer, where it can be used again.
     pub(super) fn give_back(mut self) {
-        if self.connection.http.settle() {
+        if self.connection.wire.http.settle() {
             self.pool.put(self.connection);
         }
+    }
+}
+
+impl Wire {
+    fn begin(&mut self) {
+        self.busy = true;
+        self.seat.begin();
+    }
+
+    fn end(&mut self) {
+        if std::mem::take(&mut self.busy) {
+            self.seat.end();
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -92,3 +92,63 @@ fn is_refusal(error: &io::Error) -> bool {
 fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixListener, UnixStream as Client};
+    use std::path::PathBuf;
+
+    use socket2::{Domain, SockAddr, Socket, Type};
+
+    use super::*;
+    use crate::config;
+
+    fn endpoint(path: &Path) -> Endpoint {
+        let written = format!("unix:{}", path.display()).parse().unwrap();
+        let tls = config::UpstreamTls::default();
+        let site = crate::upstream::Site::build(&written, &tls, Path::new("")).unwrap();
+        Endpoint::new(0, &site, Address::Unix(path.to_owned()), 1)
+    }
+
+    fn free_path(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("pardon-{name}-{}.sock", std::process::id()));
+        drop(std::fs::remove_file(&path));
+        path
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_whose_backlog_is_full_is_waited_for() {
+        let path = free_path("full");
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        socket.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        socket.listen(0).unwrap();
+        let _first = Client::connect(&path).unwrap();
+        let endpoint = endpoint(&path);
+        let full = reach(&endpoint, BACKLOG_PAUSE * 4).await;
+        assert_eq!(
+            full.err().map(|error| error.kind()),
+            Some(ErrorKind::ConnectTimeout)
+        );
+        let accept = async {
+            tokio::task::yield_now().await;
+            let listener = UnixListener::from(socket);
+            listener.accept().unwrap();
+            listener
+        };
+        let limit = Duration::from_secs(10);
+        let (_listener, reached) = tokio::join!(accept, reach(&endpoint, limit));
+        drop(std::fs::remove_file(&path));
+        assert!(reached.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_that_is_not_there_counts_as_a_refusal() {
+        let nowhere = endpoint(&free_path("nowhere"));
+        let error = reach(&nowhere, Duration::from_secs(10))
+            .await
+            .err()
+            .unwrap();
+        assert_eq!(error.kind(), ErrorKind::ConnectFailed);
+        assert!(error.refused);
+    }
+}

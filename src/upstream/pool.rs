@@ -195,7 +195,8 @@ impl Pool {
                 Ok(http) => return Ok(self.opened(http, &aim.seat, permit)),
                 Err(error) => error,
             };
-            let Some(sibling) = siblings.next().filter(|_| error.is_of_the_address()) else {
+            let another = error.is_of_the_address() && Instant::now() < deadline;
+            let Some(sibling) = siblings.next().filter(|_| another) else {
                 return Err(error);
             };
             aim.seat = sibling;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::Upstream;
 use super::endpoint::Endpoint;
-use super::pool::Refusals;
+use super::refusals::Refusals;
 use crate::config::Balance;
 
 /// An endpoint as a worker sees it.

@@ -20,6 +20,7 @@ mod health;
 mod http1;
 mod names;
 mod pool;
+mod refusals;
 mod roster;
 mod status;
 mod stream;

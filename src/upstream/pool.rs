@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
@@ -27,11 +26,6 @@ use super::{Timeouts, Upstream};
 /// A request that must not be sent twice goes out only on a connection that was in use this recently: the app will
 /// not have begun to close it.
 const RECENT: Duration = Duration::from_secs(1);
-
-/// How many connections an endpoint may refuse in how long before it is taken to refuse the others of that time too: a storm of
-/// requests for an app that is down does not become a storm of connections, and nobody notices that it is back so much
-/// later.
-const REFUSALS: (u32, Duration) = (64, Duration::from_millis(20));
 
 /// Which idle connections will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +65,6 @@ struct Shared {
     seats: Seats,
     /// Requests of this worker's that wait for a connection, by ticket.
     waiting: RefCell<HashMap<u64, oneshot::Sender<Connection>>>,
-}
-
-/// What an endpoint has refused of late; see [`REFUSALS`].
-#[derive(Debug, Default)]
-pub(super) struct Refusals {
-    since: Option<Instant>,
-    count: u32,
-    why: String,
 }
 
 /// One connection to the app, and the right to have it. Dropped, it is closed.
@@ -425,32 +411,6 @@ fn warmest(idle: &[Connection], seat: &Rc<Seat>) -> Option<usize> {
         .rposition(|one| Rc::ptr_eq(&one.wire.seat, seat))
 }
 
-impl Refusals {
-    /// Counts a connection that the app has refused, if that is what happened.
-    fn count(&mut self, error: &UpstreamError) {
-        let Some(why) = error.source().filter(|_| error.refused) else {
-            return;
-        };
-        if self.are_recent() {
-            self.count += 1;
-        } else {
-            self.since = Some(Instant::now());
-            self.count = 1;
-            self.why = why.to_string();
-        }
-    }
-
-    /// What the app would say to another connection, if that need not be tried.
-    pub(super) fn answer(&self) -> Option<UpstreamError> {
-        let many = self.count >= REFUSALS.0 && self.are_recent();
-        many.then(|| UpstreamError::refused_lately(&self.why))
-    }
-
-    fn are_recent(&self) -> bool {
-        self.since.is_some_and(|since| since.elapsed() < REFUSALS.1)
-    }
-}
-
 /// A waiting request's place among its worker's.
 struct Place<'a> {
     pool: &'a Pool,
@@ -617,29 +577,5 @@ mod tests {
         assert!(error.starts_with("app.invalid: "), "{error}");
         assert_eq!(upstream.roster.endpoints().len(), 1);
         assert_eq!(upstream.resolve().await, Ok(()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_storm_for_an_app_that_is_down_is_no_storm_of_connections_to_it() {
-        let mut refused =
-            UpstreamError::caused_by(ErrorKind::ConnectFailed, "192.0.2.1:80: refused");
-        refused.refused = true;
-        let mut refusals = Refusals::default();
-        for _ in 1..REFUSALS.0 {
-            refusals.count(&refused);
-            assert!(refusals.answer().is_none(), "each is tried");
-        }
-        refusals.count(&UpstreamError::caused_by(
-            ErrorKind::ConnectFailed,
-            "unreachable",
-        ));
-        assert!(refusals.answer().is_none(), "that was no refusal");
-        refusals.count(&refused);
-        let answer = refusals.answer().unwrap();
-        assert_eq!(answer.chain(), refused.chain());
-        tokio::time::advance(REFUSALS.1).await;
-        assert!(refusals.answer().is_none(), "it may be back");
-        refusals.count(&refused);
-        assert!(refusals.answer().is_none(), "it is asked again");
     }
 }

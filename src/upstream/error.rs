@@ -64,6 +64,24 @@ impl ErrorKind {
         Self::NoEndpoint,
         Self::Overloaded,
     ];
+
+    /// As it stands in metrics: the name of the cause that it comes to.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConnectFailed => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::DnsFailed => "dns_failed",
+            Self::TlsFailed => "tls_failed",
+            Self::ClosedEarly => "closed_early",
+            Self::HeadTimeout => "head_timeout",
+            Self::Malformed => "malformed",
+            Self::TotalTimeout => "total_timeout",
+            Self::NoEndpoint => "no_endpoint",
+            Self::Overloaded => "overloaded",
+            Self::Request(_) => "refused",
+        }
+    }
 }
 
 impl UpstreamError {

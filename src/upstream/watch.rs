@@ -120,3 +120,47 @@ impl Upstream {
         self.check.is_some() || self.sites.iter().any(|site| site.names.is_some())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::config;
+
+    fn upstream(url: &str) -> Arc<Upstream> {
+        let settings = config::Upstream {
+            endpoints: vec![url.parse().unwrap()],
+            ..config::Upstream::default()
+        };
+        Arc::new(Upstream::build("app", &settings, Path::new(""), 1).unwrap())
+    }
+
+    #[test]
+    fn names_are_resolved_without_a_request() {
+        let upstream = upstream("http://localhost:81");
+        assert!(upstream.endpoints().is_empty() && upstream.is_usable());
+        let watch = Watch::start(std::iter::once(Arc::clone(&upstream))).unwrap();
+        let begun = Instant::now();
+        while upstream.endpoints().is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "waited in vain");
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        let names: Vec<_> = upstream.endpoints().into_iter().map(|e| e.name).collect();
+        assert!(
+            names
+                .iter()
+                .any(|name| &**name == "localhost:81 (127.0.0.1)"),
+            "{names:?}"
+        );
+        drop(watch);
+        assert_eq!(Arc::strong_count(&upstream), 1, "the thread has ended");
+    }
+
+    #[test]
+    fn where_nothing_is_to_be_watched_there_is_no_thread() {
+        let watch = Watch::start(std::iter::once(upstream("http://127.0.0.1:81"))).unwrap();
+        assert!(watch.thread.is_none());
+    }
+}

@@ -154,19 +154,22 @@ impl Seats {
         let panic = is_panic(open());
         let millis = upstream.millis(now);
         let asks = |seat: &&Rc<Seat>| !panic && seat.endpoint.health.may_ask(millis);
-        if let Some(asked) = open().filter(fresh).find(asks) {
+        // Whoever has failed once already does not ask for others.
+        let again = !tried.is_empty();
+        if !again && let Some(asked) = open().find(asks) {
             return Some(asked);
         }
         let in_use = |seat: &&Rc<Seat>| panic || !seat.endpoint.health.is_out();
         let answers = |seat: &&Rc<Seat>| seat.refusals.borrow().answer().is_none();
-        // One that is out is a better bet than one that has just failed.
-        self.choose(
-            upstream.balance,
-            open().filter(in_use).filter(fresh).filter(answers),
-        )
-        .or_else(|| self.choose(upstream.balance, open().filter(fresh)))
-        .or_else(|| self.choose(upstream.balance, open().filter(in_use)))
-        .or_else(|| self.choose(upstream.balance, open()))
+        let sound = |seat: &&Rc<Seat>| again && seat.endpoint.health.failures() == 0;
+        let balance = upstream.balance;
+        let best = open().filter(in_use).filter(fresh).filter(answers);
+        self.choose(balance, best.clone().filter(sound))
+            .or_else(|| self.choose(balance, best))
+            // One that is out is a better bet than one that has just failed.
+            .or_else(|| self.choose(balance, open().filter(fresh)))
+            .or_else(|| self.choose(balance, open().filter(in_use)))
+            .or_else(|| self.choose(balance, open()))
     }
 
     fn choose<'a>(
@@ -384,6 +387,26 @@ mod tests {
                 assert!(seats.pick(&upstream, &both, Instant::now()).is_some());
             }
         }
+    }
+
+    #[test]
+    fn another_attempt_prefers_an_endpoint_that_has_not_failed_and_asks_for_nobody() {
+        let upstream = upstream(Balance::RoundRobin, &[1, 1, 1, 1]);
+        let seats = seats(&upstream);
+        let list = seats.list.borrow().clone();
+        list[1].endpoint.health.failed(5, 0, 0.0);
+        eject(&seats, 2);
+        let later = Instant::now() + std::time::Duration::from_secs(2);
+        let again = || {
+            seats
+                .pick(&upstream, &list[..1], later)
+                .unwrap()
+                .endpoint
+                .site
+        };
+        assert_eq!([again(), again(), again()], [3, 3, 3]);
+        let pick = |tried| seats.pick(&upstream, tried, later).unwrap().endpoint.site;
+        assert_eq!(pick(&[]), 2, "a first attempt asks");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::proxy::{Body, Proxy, Route, Snapshot};
 use crate::request_id::IdKey;
 use crate::server::{Handler, Incoming, Peer, Server, Settings, Unreadable};
 use crate::telemetry::Meters;
-use crate::upstream::{BodyLimits, Upstream};
+use crate::upstream::{BodyLimits, Upstream, Watch};
 
 /// Connections that the kernel holds for a listener until a worker accepts them.
 const BACKLOG: i32 = 1024;
@@ -28,6 +28,7 @@ pub struct Gateway {
     server: Server,
     admin: Option<Server>,
     state: Arc<State>,
+    watch: Watch,
     incidents: Incidents,
     // Last: what the workers have handed in is written before this is gone.
     recording: Recording,
@@ -49,6 +50,9 @@ impl Gateway {
         let (incidents, recording) =
             started.map_err(|error| Report::of(error.to_string(), error.hint()))?;
         let failed = |error: io::Error| Report::of(format!("cannot start: {error}"), "");
+        let upstreams = snapshot.upstreams.iter();
+        let upstreams = upstreams.map(|(upstream, _)| Arc::clone(upstream));
+        let watch = Watch::start(upstreams).map_err(failed)?;
         let key = Arc::new(IdKey::with_floor(incidents.newest_millis()));
         let kept = incidents.clone();
         let meters = Arc::new(Meters::new(workers));
@@ -58,14 +62,15 @@ impl Gateway {
             Proxy::new(settings, kept.clone(), &key, (&counted, worker))
         };
         let server = Server::start(&listeners, &settings(config, workers), make).map_err(failed)?;
-        // No endpoint is ever found unhealthy as long as nobody looks.
-        let state = Arc::new(State::new(|| true));
-        let upstreams = snapshot.upstreams.iter();
+        let apps = snapshot.upstreams.iter();
+        let apps: Vec<_> = apps.map(|(app, _)| Arc::clone(app)).collect();
+        let asked = apps.clone();
+        let state = Arc::new(State::new(move || asked.iter().any(|app| app.is_usable())));
         let sources = Sources {
             state: Arc::clone(&state),
             meters,
             incidents: incidents.clone(),
-            upstreams: upstreams.map(|(it, _)| Arc::clone(it)).collect(),
+            upstreams: apps,
             crew: server.crew(),
             started: SystemTime::now(),
         };
@@ -77,6 +82,7 @@ impl Gateway {
             server,
             admin,
             state,
+            watch,
             incidents,
             recording,
         })
@@ -120,6 +126,7 @@ impl Gateway {
         if let Some(admin) = self.admin {
             admin.end();
         }
+        drop(self.watch);
         drop(self.recording);
     }
 }

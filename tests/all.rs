@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod balancing;
 mod broken_off;
 mod capture;
 mod commands;

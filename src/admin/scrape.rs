@@ -106,17 +106,20 @@ impl Sources {
 
     fn upstreams(&self, sheet: &mut Sheet<'_, '_>) -> fmt::Result {
         let upstreams = || self.upstreams.iter();
-        let connections = upstreams().flat_map(|upstream| {
-            let load = upstream.load();
-            [("active", load.active), ("idle", load.idle)].map(|(state, count)| {
-                (
-                    vec![&*upstream.name, &*upstream.authority, state],
-                    count as u64,
-                )
+        let endpoints: Vec<_> = upstreams()
+            .flat_map(|upstream| {
+                upstream
+                    .endpoints()
+                    .into_iter()
+                    .map(move |it| (&*upstream.name, it))
             })
+            .collect();
+        let connections = endpoints.iter().flat_map(|(upstream, endpoint)| {
+            [("active", endpoint.active), ("idle", endpoint.idle)]
+                .map(|(state, count)| (vec![*upstream, &*endpoint.name, state], count as u64))
         });
         sheet.rows(&metrics::UPSTREAM_CONNECTIONS, connections)?;
-        let waiting = upstreams().map(|it| (vec![&*it.name], it.load().waiting as u64));
+        let waiting = upstreams().map(|it| (vec![&*it.name], it.waiting() as u64));
         sheet.rows(&metrics::UPSTREAM_WAITING, waiting)?;
         // What has not happened yet is 0, so that its first time is seen as a rise.
         let mut failures: BTreeMap<_, _> = upstreams()

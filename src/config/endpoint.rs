@@ -20,7 +20,7 @@ pub struct Endpoint {
     pub host: String,
     /// The port; 0 for `unix:`.
     pub port: u16,
-    /// Its share beside the other endpoints'.
+    /// Its share beside the other endpoints'; 0 gets no new requests.
     pub weight: u32,
 }
 
@@ -199,7 +199,7 @@ impl JsonSchema for Endpoint {
 struct Weighted<T> {
     /// The address, as it would stand alone.
     url: T,
-    /// Its share beside the other endpoints'.
+    /// Its share beside the other endpoints'; 0 gets no new requests.
     #[serde(default = "one")]
     weight: u32,
 }

@@ -15,7 +15,8 @@ use super::written::Written;
 #[serde(deny_unknown_fields, default)]
 pub struct Upstream {
     /// Where the app listens: `"http://127.0.0.1:3000"`, `"https://app.internal"`, `"unix:/run/app.sock"`, or
-    /// `{ url = "...", weight = 2 }`. The one key without a default.
+    /// `{ url = "...", weight = 2 }`. A name stands for all its addresses, and is resolved again every few seconds. The one
+    /// key without a default.
     pub endpoints: Vec<Endpoint>,
     /// What is spoken: `"auto"`, `"http1"` or `"http2"`.
     pub protocol: Protocol,
@@ -59,9 +60,9 @@ pub enum Protocol {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Balance {
-    /// The one with the fewest requests under way for its weight.
+    /// The one with the fewest requests under way for its weight; among equals each in turn.
     LeastRequests,
-    /// Each in turn.
+    /// Each in turn, as often as its weight says. Each worker has a turn of its own.
     RoundRobin,
     /// The less busy of two drawn by chance.
     RandomTwo,
@@ -133,7 +134,8 @@ pub struct UpstreamTimeouts {
 pub struct Retry {
     /// How often a request is sent at most; 1 is never again. Only what is safe is sent again.
     pub attempts: u32,
-    /// The share of requests that may be sent again, so that a sick app is not finished off.
+    /// The share of requests that may be sent again, so that a sick app is not finished off: of those of the last five to ten
+    /// seconds, for each worker by itself, and ten more so that a lone request has its chance. 0 is none at all.
     pub budget: f64,
 }
 
@@ -141,11 +143,14 @@ pub struct Retry {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
-    /// The path asked for; empty asks for none.
+    /// The path asked for; empty asks for none. An endpoint that has twice not answered 2xx or 3xx within five seconds gets no
+    /// requests until it does; with no endpoint left the answer is a 503, `no_endpoint`.
     pub path: String,
-    /// How often it is asked for.
+    /// How often it is asked for; twice a second while the last answer was not good.
     pub interval: Period,
-    /// Failures in a row after which an endpoint is left alone for a while; 0 is never.
+    /// Failures in a row after which an endpoint is left alone, for one second at first and up to thirty; 0 is never.
+    /// A failure is no connection, no answer, or an answer of 502, 503 or 504. Where more than half would be left alone,
+    /// none is.
     pub eject_after: u32,
 }
 

@@ -1,12 +1,13 @@
-//! A connection's bytes, in the clear or by TLS.
+//! A connection's bytes, in the clear, by TLS, or over a Unix socket.
 
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 /// A connection's bytes.
@@ -14,6 +15,7 @@ use tokio_rustls::TlsStream;
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
 }
 
 impl Stream {
@@ -23,8 +25,13 @@ impl Stream {
     ///
     /// `WouldBlock` where nothing has come.
     pub(crate) fn peek(&self) -> io::Result<usize> {
+        let socket = match self {
+            Self::Plain(tcp) => tcp.as_fd(),
+            Self::Tls(tls) => tls.get_ref().0.as_fd(),
+            Self::Unix(unix) => unix.as_fd(),
+        };
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        let (count, _) = rustix::net::recv(self.tcp(), &mut [0_u8; 1], flags)?;
+        let (count, _) = rustix::net::recv(socket, &mut [0_u8; 1], flags)?;
         Ok(count)
     }
 
@@ -34,15 +41,11 @@ impl Stream {
 
     /// Ends it with a reset when it is dropped.
     pub(crate) fn abort(&self) {
-        // Where the option cannot be set the connection is gone already.
-        drop(self.tcp().set_zero_linger());
-    }
-
-    /// The socket.
-    pub(crate) fn tcp(&self) -> &TcpStream {
+        // Where the option cannot be set the connection is gone already. A Unix socket knows no reset.
         match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+            Self::Plain(tcp) => drop(tcp.set_zero_linger()),
+            Self::Tls(tls) => drop(tls.get_ref().0.set_zero_linger()),
+            Self::Unix(_) => {}
         }
     }
 }
@@ -66,6 +69,7 @@ impl AsyncRead for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf).map_err(plainly),
+            Self::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
         }
     }
 }
@@ -79,6 +83,7 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+            Self::Unix(unix) => Pin::new(unix).poll_write(cx, buf),
         }
     }
 
@@ -90,6 +95,7 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+            Self::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -101,6 +107,7 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_flush(cx),
         }
     }
 
@@ -108,6 +115,7 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct FailedAnswer {
     pub status: StatusCode,
     /// The headers: the record has them all, the page those on the keep list.
     pub headers: HeaderMap,
+    /// The endpoint that gave it, as records show it.
+    pub endpoint: std::sync::Arc<str>,
     /// How often the request was sent.
     pub attempts: u32,
     /// From the first attempt to this head.
@@ -82,6 +84,7 @@ pub fn judge(answer: Result<Answer, UpstreamError>, policy: &Policy) -> Verdict 
     let Answer {
         head,
         body,
+        seat,
         attempts,
         begun,
     } = answer;
@@ -89,6 +92,7 @@ pub fn judge(answer: Result<Answer, UpstreamError>, policy: &Policy) -> Verdict 
     Verdict::Replace(Failure::Answered(FailedAnswer {
         status: head.status,
         headers: head.headers,
+        endpoint: std::sync::Arc::clone(seat.name()),
         attempts,
         head_time: begun.elapsed(),
         body,

@@ -13,7 +13,7 @@ use super::Proxy;
 use super::exchange::Exchange;
 use super::route::Route;
 use crate::telemetry::COUNTERS;
-use crate::upstream::{AnswerBody, AnswerFault};
+use crate::upstream::{AnswerBody, AnswerFault, Seat};
 
 /// The body of a response.
 pub enum Body {
@@ -26,6 +26,8 @@ pub enum Body {
 /// A passing answer, watched to its end: one that breaks off aborts the visitor's connection and is recorded.
 pub struct Passing {
     body: AnswerBody,
+    /// Where it comes from.
+    seat: Rc<Seat>,
     proxy: Rc<Proxy>,
     exchange: Rc<Exchange>,
     route: Arc<Route>,
@@ -40,10 +42,11 @@ impl Passing {
         exchange: &Rc<Exchange>,
         route: &Arc<Route>,
         status: StatusCode,
-        body: AnswerBody,
+        (body, seat): (AnswerBody, Rc<Seat>),
     ) -> Self {
         Self {
             body,
+            seat,
             proxy: Rc::clone(proxy),
             exchange: Rc::clone(exchange),
             route: Arc::clone(route),
@@ -67,8 +70,9 @@ impl Passing {
                 if let AnswerFault::Request(_) = fault {
                     COUNTERS.client_gone.add_one();
                 } else {
+                    let head = (self.status, &*self.seat);
                     self.proxy
-                        .broken_off(&self.exchange, &self.route, self.status, fault);
+                        .broken_off(&self.exchange, &self.route, head, fault);
                 }
             }
             Poll::Ready(None) => self.ended = true,

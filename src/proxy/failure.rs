@@ -72,6 +72,11 @@ pub(super) fn outcome(kind: ErrorKind) -> Outcome {
         ErrorKind::TotalTimeout => {
             Terms::new(Cause::TotalTimeout, Notice::AppTooSlow, S::GATEWAY_TIMEOUT)
         }
+        ErrorKind::NoEndpoint => Terms::new(
+            Cause::NoEndpoint,
+            Notice::AppUnreachable,
+            S::SERVICE_UNAVAILABLE,
+        ),
         ErrorKind::Overloaded => Terms {
             retry_after: Some(5),
             ..Terms::new(Cause::Overloaded, Notice::Busy, S::SERVICE_UNAVAILABLE)
@@ -80,4 +85,19 @@ pub(super) fn outcome(kind: ErrorKind) -> Outcome {
         ErrorKind::Request(BodyFault::Stalled) => return Outcome::Refused(Refusal::BodyStalled),
         ErrorKind::Request(BodyFault::Broken) => return Outcome::Refused(Refusal::BodyBroken),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_and_records_call_a_failure_the_same() {
+        for kind in ErrorKind::COUNTED {
+            match outcome(kind) {
+                Outcome::Failed(terms) => assert_eq!(terms.cause.as_str(), kind.as_str()),
+                Outcome::Refused(_) => panic!("{kind:?} is the app's"),
+            }
+        }
+    }
 }

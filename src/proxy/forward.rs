@@ -24,15 +24,14 @@ impl Proxy {
         let expects = exchange.expects();
         let body = RequestBody::new(body, self.settings.body_limits, expects);
         let (client, host) = self.client(route);
-        let outgoing = Outgoing {
+        let outgoing = |endpoint| Outgoing {
             exchange,
             settings: &self.settings,
             host,
-            endpoint: &client.upstream().authority,
+            endpoint,
         };
-        client
-            .send(&outgoing, &body, &route.timeouts, exchange.begun)
-            .await
+        let (head, timeouts) = ((&exchange.method, outgoing), &route.timeouts);
+        client.send(head, &body, timeouts, exchange.begun).await
     }
 
     /// Passes an answer on as it is: what belongs to the connection removed, the request ID set.
@@ -42,7 +41,12 @@ impl Proxy {
         route: &Arc<Route>,
         answer: Answer,
     ) -> Response<Body> {
-        let Answer { mut head, body, .. } = answer;
+        let Answer {
+            mut head,
+            body,
+            seat,
+            ..
+        } = answer;
         headers::clean_answer(&mut head.headers, &self.settings.request_id.header);
         route.policy.strip(&mut head.headers);
         head.headers.insert(
@@ -52,7 +56,7 @@ impl Proxy {
         exchange.close_after(&mut head.headers);
         // The version is this connection's, not the app's.
         head.version = Version::HTTP_11;
-        let passing = Passing::new(self, exchange, route, head.status, body);
+        let passing = Passing::new(self, exchange, route, head.status, (body, seat));
         Response::from_parts(head, Body::Passing(Box::new(passing)))
     }
 

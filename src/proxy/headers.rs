@@ -41,7 +41,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) exchange: &'a Exchange,
     pub(super) settings: &'a Snapshot,
     pub(super) host: &'a HostHeader,
-    /// The app's own address, `host:port`.
+    /// The endpoint's own address, `host:port`.
     pub(super) endpoint: &'a str,
 }
 

@@ -20,6 +20,9 @@ use crate::page::{Page, PageContext};
 use crate::telemetry::{self, AccessLine};
 use crate::upstream::UpstreamError;
 
+/// What is added to a failure that would have been tried again.
+const WITHHELD: &str = "; not sent again: the retry budget is spent";
+
 impl Proxy {
     /// The page of a failure or a refusal; `replaced` is the media type of the answer that it stands in for.
     pub(super) fn page(
@@ -162,6 +165,7 @@ impl Proxy {
         UpstreamRecord {
             status: Some(answer.status.as_u16()),
             headers: route.redactor.headers(&answer.headers),
+            endpoint: Arc::clone(&answer.endpoint),
             attempts: answer.attempts,
             head_ms: Some(telemetry::milliseconds(answer.head_time)),
             ..self.upstream_record(route)
@@ -169,10 +173,16 @@ impl Proxy {
     }
 
     pub(super) fn upstream_of_error(&self, route: &Route, error: &UpstreamError) -> UpstreamRecord {
+        let record = self.upstream_record(route);
+        let mut said = route.redactor.line(&error.chain());
+        if error.withheld {
+            said.push_str(WITHHELD);
+        }
         UpstreamRecord {
+            endpoint: error.endpoint.clone().unwrap_or(record.endpoint),
             attempts: error.attempts,
-            error: Some(route.redactor.line(&error.chain())),
-            ..self.upstream_record(route)
+            error: Some(said),
+            ..record
         }
     }
 

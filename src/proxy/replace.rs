@@ -20,7 +20,7 @@ use crate::config::units::Size;
 use crate::incident::{Cause, UpstreamRecord};
 use crate::intercept::{Capture, FailedAnswer, Failure};
 use crate::page::Notice;
-use crate::upstream::{self, AnswerFault, UpstreamError};
+use crate::upstream::{self, AnswerFault, Seat, UpstreamError};
 
 impl Proxy {
     /// Serves a page in the place of a failure, when its incident is committed or has been waited for long enough.
@@ -98,6 +98,10 @@ impl Proxy {
         }
         let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
         draft.upstream = Some(self.upstream_of_error(route, error));
+        if error.withheld {
+            // That it was not sent again makes it no other failure.
+            draft.name(Some(&route.redactor.line(&error.chain())));
+        }
         self.kept(exchange, |ready| Rc::clone(self).keep_bare(draft, ready))
             .await;
         self.respond(exchange, page)
@@ -123,7 +127,7 @@ impl Proxy {
         self: &Rc<Self>,
         exchange: &Rc<Exchange>,
         route: &Arc<Route>,
-        status: StatusCode,
+        (status, seat): (StatusCode, &Seat),
         fault: &AnswerFault,
     ) {
         self.count_failure(route, Cause::BrokenOff);
@@ -133,6 +137,7 @@ impl Proxy {
         let mut draft = self.draft(exchange, Some(route), Cause::BrokenOff, None);
         draft.upstream = Some(UpstreamRecord {
             status: Some(status.as_u16()),
+            endpoint: Arc::clone(seat.name()),
             error: Some(route.redactor.line(&upstream::chain(fault))),
             ..self.upstream_record(route)
         });

@@ -32,8 +32,6 @@ pub struct Capacity {
 struct WorkerIdle {
     /// Microseconds from the start, plus one, at which the oldest became idle; 0 is none.
     oldest: AtomicU64,
-    /// How many there are.
-    count: AtomicUsize,
     /// Told to close the oldest. A word that comes while one is still unheard is lost.
     close: Notify,
 }
@@ -151,20 +149,6 @@ impl Capacity {
         if let Some(idle) = self.workers.get(worker) {
             idle.oldest.store(mark, Ordering::SeqCst);
         }
-    }
-
-    /// Leaves word how many idle connections `worker` has.
-    pub(super) fn count_idle(&self, worker: usize, count: usize) {
-        if let Some(idle) = self.workers.get(worker) {
-            idle.count.store(count, Ordering::Relaxed);
-        }
-    }
-
-    /// The connections that are open or being opened now, and how many of them are idle.
-    pub(super) fn connections(&self) -> (usize, usize) {
-        let counts = self.workers.iter();
-        let idle = counts.map(|idle| idle.count.load(Ordering::Relaxed)).sum();
-        (self.open.load(Ordering::Relaxed), idle)
     }
 
     /// Ends when `worker` is to close idle connections, the oldest first: one word may stand for several requests

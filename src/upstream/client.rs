@@ -1,18 +1,22 @@
 //! One exchange with an app: a request out, an answer's head back, again where that is safe.
 
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, response};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::AnswerBody;
+use super::balance::Seat;
 use super::body::RequestBody;
+use super::budget::Budget;
 use super::error::{ErrorKind, UpstreamError};
 use super::http1::{Broken, Fault, Head};
-use super::pool::{Lease, Pool, Reuse};
+use super::pool::{Aim, Lease, Pool, Reuse};
 use super::{Timeouts, Upstream};
+use crate::telemetry::names;
 
 /// An app's answer: its head, and its body still on the way.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub struct Answer {
     pub head: response::Parts,
     /// The body.
     pub body: AnswerBody,
+    /// The endpoint that it comes from.
+    pub seat: Rc<Seat>,
     /// How often the request was sent.
     pub attempts: u32,
     /// When the exchange began.
@@ -32,20 +38,37 @@ pub struct Answer {
 pub struct Client {
     upstream: Arc<Upstream>,
     pool: Pool,
+    budget: Rc<Budget>,
 }
 
 /// How often a request was tried, and on what.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tries {
+    /// Whether the request may be repeated, and has no body.
+    repeatable: bool,
     /// Attempts that count against the most there may be.
     counted: u32,
     /// Whether a reused connection was found closed; from then on only new ones will do.
     stale: bool,
+    /// The endpoints that failed.
+    tried: Vec<Rc<Seat>>,
+}
+
+/// Whether there is another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Another {
+    No,
+    /// At the expense of the budget.
+    Retry,
+    /// The app has had nothing of the last one.
+    Free,
 }
 
 /// An attempt that brought no answer.
 struct Failed {
     error: UpstreamError,
+    /// Where it went.
+    seat: Option<Rc<Seat>>,
     /// Not a byte of the request left this process.
     unsent: bool,
     reused: bool,
@@ -56,7 +79,12 @@ impl Client {
     #[must_use]
     pub fn new(upstream: Arc<Upstream>, worker: usize) -> Self {
         let pool = Pool::new(Arc::clone(&upstream), worker);
-        Self { upstream, pool }
+        let budget = Rc::new(Budget::new(upstream.retry_budget));
+        Self {
+            upstream,
+            pool,
+            budget,
+        }
     }
 
     /// The app that it speaks to.
@@ -65,64 +93,65 @@ impl Client {
         &self.upstream
     }
 
-    /// Sends a request and waits for the answer's head. `begun` is when the exchange began.
+    /// Sends a request and waits for the answer's head. `head` makes the request's for an endpoint, which is given as
+    /// `Host` would have it; `begun` is when the exchange began.
     ///
     /// Dropped, it closes the connection that it was using.
     ///
     /// # Errors
     ///
     /// Each kind of [`ErrorKind`]; `attempts` says how often it was tried.
-    pub async fn send(
-        &self,
-        head: &impl Head,
+    pub async fn send<'a, H: Head>(
+        &'a self,
+        (method, head): (&Method, impl Fn(&'a str) -> H),
         body: &RequestBody,
         timeouts: &Timeouts,
         begun: Instant,
     ) -> Result<Answer, UpstreamError> {
-        let deadline = begun + timeouts.total;
-        let idempotent = is_idempotent(head.method());
-        let mut tries = Tries::default();
+        let idempotent = is_idempotent(method);
+        let mut tries = Tries::new(idempotent && body.is_empty());
+        let spans = (timeouts, begun, begun + timeouts.total);
+        self.budget.count(begun);
         loop {
-            let reuse = tries.reuse(idempotent && body.is_empty());
-            match self
-                .attempt(head, body, reuse, (timeouts, begun, deadline))
-                .await
-            {
-                Ok((head, body)) => {
+            let failed = match self.attempt(&head, body, &tries, spans).await {
+                Ok((head, body, seat)) => {
                     return Ok(Answer {
                         head,
                         body,
+                        seat,
                         attempts: tries.all() + 1,
                         begun,
                     });
                 }
-                Err(failed) => {
-                    let safe = failed.is_safe(idempotent, body);
-                    if !tries.count(&failed, safe, self.upstream.attempts) {
-                        return Err(failed.error.after(tries.all()));
-                    }
-                }
-            }
+                Err(failed) => failed,
+            };
+            let safe = failed.is_safe(idempotent, body);
+            Box::pin(self.go_on(failed, safe, &mut tries)).await?;
         }
     }
 
-    async fn attempt(
-        &self,
-        head: &impl Head,
+    async fn attempt<'a, H: Head>(
+        &'a self,
+        head: &impl Fn(&'a str) -> H,
         body: &RequestBody,
-        reuse: Reuse,
+        tries: &Tries,
         (timeouts, begun, deadline): (&Timeouts, Instant, Instant),
-    ) -> Result<(response::Parts, AnswerBody), Failed> {
-        let (mut lease, begun) = if let Some(lease) = self.pool.take_idle(reuse, begun) {
+    ) -> Result<(response::Parts, AnswerBody, Rc<Seat>), Failed> {
+        let reuse = tries.reuse();
+        let seat = self.pool.pick(&tries.tried, begun);
+        let idle = seat.as_ref();
+        let idle = idle.and_then(|seat| self.pool.take_idle(seat, reuse, begun));
+        let (mut lease, begun) = if let Some(lease) = idle {
             (lease, begun)
         } else {
             // Boxed, as is all that is rare: the future of a passing request is moved about and stays small.
-            let waiting = Box::pin(self.connection(timeouts, deadline));
+            let waiting = Box::pin(self.connection(seat, tries, timeouts, deadline));
             // What was spent on it, and on other attempts, is not the app's time.
-            (waiting.await.map_err(Failed::unsent)?, Instant::now())
+            (waiting.await?, Instant::now())
         };
         let mut request = body.clone();
-        lease.connection().begin(head, body);
+        let host = self.upstream.host_of(&lease.seat().endpoint);
+        lease.connection().begin(&head(host), body);
         let answer = poll_fn(|cx| {
             let due = |body: &RequestBody| overdue(body, begun, timeouts.head).min(deadline);
             lease.connection().poll_answer(cx, &mut request, due)
@@ -131,26 +160,113 @@ impl Client {
             .await
             .map_err(|fault| Failed::sending(fault, &mut lease, body, deadline))?;
         body.answered();
+        let seat = Rc::clone(lease.seat());
+        self.upstream.answered(&seat.endpoint, head.status);
         let body = AnswerBody::new(lease, request, timeouts.body);
-        Ok((head, body))
+        Ok((head, body, seat))
     }
 
     /// A connection that may have to be waited for.
     async fn connection(
         &self,
+        seat: Option<Rc<Seat>>,
+        tries: &Tries,
         timeouts: &Timeouts,
         deadline: Instant,
-    ) -> Result<Lease, UpstreamError> {
-        timeout_at(deadline, self.pool.take(timeouts))
-            .await
-            .unwrap_or_else(|_| Err(UpstreamError::new(ErrorKind::TotalTimeout)))
+    ) -> Result<Lease, Failed> {
+        let mut failed = None;
+        let connecting = async {
+            let seat = match seat {
+                Some(seat) => seat,
+                None => self.find(timeouts).await?,
+            };
+            let mut aim = Aim {
+                seat,
+                tried: &tries.tried,
+                reuse: tries.reuse(),
+            };
+            let lease = self.pool.take(&mut aim, timeouts).await;
+            failed = Some(aim.seat);
+            lease
+        };
+        let connected = timeout_at(deadline, connecting).await;
+        let late = |_| Err(UpstreamError::new(ErrorKind::TotalTimeout));
+        connected
+            .unwrap_or_else(late)
+            .map_err(|error| Failed::unsent(error, failed))
+    }
+
+    /// An endpoint, where none was known or none is healthy.
+    async fn find(&self, timeouts: &Timeouts) -> Result<Rc<Seat>, UpstreamError> {
+        let resolved = timeout(timeouts.connect, self.upstream.resolve());
+        match resolved.await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => return Err(UpstreamError::caused_by(ErrorKind::DnsFailed, &*why)),
+            Err(_) => return Err(UpstreamError::new(ErrorKind::ConnectTimeout)),
+        }
+        let seat = self.pool.pick(&[], Instant::now());
+        seat.ok_or_else(|| UpstreamError::caused_by(ErrorKind::NoEndpoint, self.upstream.illness()))
+    }
+
+    /// Notes a failed attempt. Ends well where the request is to be sent again.
+    ///
+    /// # Errors
+    ///
+    /// The failure, where it is not.
+    async fn go_on(
+        &self,
+        failed: Failed,
+        safe: bool,
+        tries: &mut Tries,
+    ) -> Result<(), UpstreamError> {
+        let another = tries.count(&failed, safe, self.upstream.attempts);
+        let Failed {
+            mut error, seat, ..
+        } = failed;
+        if another == Another::Free {
+            return Ok(());
+        }
+        self.upstream.count(&error, seat.as_deref());
+        error.attempts = tries.all();
+        if let Some(seat) = &seat {
+            error
+                .endpoint
+                .get_or_insert_with(|| Arc::clone(seat.name()));
+        }
+        if another == Another::No {
+            return Err(error);
+        }
+        if !self.budget.take(Instant::now()) {
+            if self.budget.is_news() {
+                tracing::warn!(
+                    { names::UPSTREAM } = &*self.upstream.name,
+                    "requests are not sent again for now: `retry.budget` is spent"
+                );
+            }
+            error.withheld = true;
+            return Err(error);
+        }
+        if let Some(seat) = seat {
+            self.upstream.settle_name(&seat.endpoint).await;
+            tries.tried.push(seat);
+        }
+        Ok(())
     }
 }
 
 impl Tries {
+    fn new(repeatable: bool) -> Self {
+        Self {
+            repeatable,
+            counted: 0,
+            stale: false,
+            tried: Vec::new(),
+        }
+    }
+
     /// Which connection the next attempt may use. What cannot be sent again uses one whose app is surely there.
-    fn reuse(&self, repeatable: bool) -> Reuse {
-        match (repeatable, self.stale) {
+    fn reuse(&self) -> Reuse {
+        match (self.repeatable, self.stale) {
             (_, true) => Reuse::Never,
             (true, false) => Reuse::Any,
             (false, false) => Reuse::Recent,
@@ -164,25 +280,36 @@ impl Tries {
 
     /// Counts a failure; whether another attempt is left. A connection that the app had closed while it was idle is
     /// no attempt of the app's, and neither is a wait in the queue.
-    fn count(&mut self, failed: &Failed, safe: bool, most: u32) -> bool {
+    fn count(&mut self, failed: &Failed, safe: bool, most: u32) -> Another {
         let kind = failed.error.kind();
-        if safe && failed.reused && kind == ErrorKind::ClosedEarly && !self.stale {
+        if safe && failed.is_stale() && !self.stale {
             self.stale = true;
-            return true;
+            return Another::Free;
         }
-        self.counted += u32::from(kind != ErrorKind::Overloaded && !failed.error.known);
-        safe && self.counted < most && !failed.error.known
+        let asked = !matches!(kind, ErrorKind::Overloaded | ErrorKind::NoEndpoint);
+        self.counted += u32::from(asked && !failed.error.known);
+        if safe && self.counted < most && !failed.error.known {
+            Another::Retry
+        } else {
+            Another::No
+        }
     }
 }
 
 impl Failed {
     /// There was no connection.
-    fn unsent(error: UpstreamError) -> Self {
+    fn unsent(error: UpstreamError, seat: Option<Rc<Seat>>) -> Self {
         Self {
             error,
+            seat,
             unsent: true,
             reused: false,
         }
+    }
+
+    /// Whether the app had closed the connection while it was idle.
+    fn is_stale(&self) -> bool {
+        self.reused && self.error.kind() == ErrorKind::ClosedEarly
     }
 
     /// The exchange on a connection came to nothing.
@@ -206,6 +333,7 @@ impl Failed {
         };
         Self {
             error,
+            seat: Some(Rc::clone(lease.seat())),
             unsent: !lease.has_begun(),
             reused: lease.reused,
         }
@@ -220,6 +348,7 @@ impl Failed {
             | ErrorKind::HeadTimeout
             | ErrorKind::Malformed
             | ErrorKind::TotalTimeout
+            | ErrorKind::NoEndpoint
             | ErrorKind::Overloaded
             | ErrorKind::Request(_) => false,
         }

@@ -1,71 +1,90 @@
-//! A new connection to an app: name, TCP, TLS.
+//! A new connection to an endpoint: TCP or a Unix socket, TLS.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{sleep, timeout};
 
+use super::Upstream;
+use super::endpoint::{Address, Endpoint};
 use super::error::{ErrorKind, UpstreamError};
 use super::http1::Connection;
-use super::{Timeouts, Upstream};
 use crate::http1::Stream;
 
-/// Connects to the upstream's endpoint, in at most `timeouts.connect`. Dropped, it leaves nothing open.
+/// A Unix socket whose backlog is full says so at once, where TCP waits: how long until it is asked again.
+const BACKLOG_PAUSE: Duration = Duration::from_millis(5);
+
+/// Connects to an endpoint; an address that says nothing is waited for no longer than `limit`. Dropped, it leaves nothing
+/// open.
 ///
 /// # Errors
 ///
-/// `DnsFailed`, `ConnectFailed`, `TlsFailed`, or `ConnectTimeout`.
+/// `ConnectFailed`, `ConnectTimeout`, `TlsFailed`, or `Overloaded` where this process has no descriptor left.
 pub(super) async fn connect(
     upstream: &Upstream,
-    timeouts: &Timeouts,
+    endpoint: &Endpoint,
+    limit: Duration,
 ) -> Result<Connection, UpstreamError> {
-    match timeout(timeouts.connect, open(upstream, timeouts)).await {
-        Ok(connected) => connected,
-        Err(_) => Err(UpstreamError::new(ErrorKind::ConnectTimeout)),
-    }
-}
-
-async fn open(upstream: &Upstream, timeouts: &Timeouts) -> Result<Connection, UpstreamError> {
-    let tcp = reach(upstream, timeouts.connect).await?;
-    // Where this fails the first write does too, and says it better.
-    drop(tcp.set_nodelay(true));
-    let stream = match &upstream.tls {
-        None => Stream::Plain(tcp),
-        Some(tls) => {
+    let stream = reach(endpoint, limit).await?;
+    let site = upstream.sites.get(endpoint.site);
+    let stream = match (stream, site.and_then(|site| site.tls.as_ref())) {
+        (Stream::Plain(tcp), Some(tls)) => {
             let secured = tls.connector.connect(tls.server_name.clone(), tcp).await;
             let secured =
                 secured.map_err(|error| UpstreamError::caused_by(ErrorKind::TlsFailed, error))?;
             Stream::Tls(Box::new(secured.into()))
         }
+        (stream, _) => stream,
     };
     Ok(Connection::new(stream, upstream.limits))
 }
 
-/// Tries the endpoint's addresses in their order. One that does not answer leaves their share of the time to the others.
-async fn reach(upstream: &Upstream, limit: Duration) -> Result<TcpStream, UpstreamError> {
-    let deadline = Instant::now() + limit;
-    let addresses = resolve(upstream).await?;
-    let mut failure = UpstreamError::new(ErrorKind::DnsFailed);
-    let mut refusals = 0;
-    for (tried, address) in addresses.iter().enumerate() {
-        let others = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        let left = deadline.saturating_duration_since(Instant::now()) / others;
-        let (kind, why) = match timeout(left, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => return Ok(tcp),
-            Ok(Err(error)) if is_shortage(&error) => (ErrorKind::Overloaded, error.to_string()),
-            Ok(Err(error)) => {
-                refusals += usize::from(error.kind() == io::ErrorKind::ConnectionRefused);
-                (ErrorKind::ConnectFailed, error.to_string())
-            }
-            Err(_) => (ErrorKind::ConnectTimeout, "no answer".to_owned()),
-        };
-        upstream.names.forget();
-        failure = UpstreamError::caused_by(kind, format!("{address}: {why}"));
+async fn reach(endpoint: &Endpoint, limit: Duration) -> Result<Stream, UpstreamError> {
+    let connecting = async {
+        match &endpoint.address {
+            Address::Tcp(address) => TcpStream::connect(address).await.map(|tcp| {
+                // Where this fails the first write does too, and says it better.
+                drop(tcp.set_nodelay(true));
+                Stream::Plain(tcp)
+            }),
+            Address::Unix(path) => unix(path).await.map(Stream::Unix),
+        }
+    };
+    let (kind, why) = match timeout(limit, connecting).await {
+        Ok(Ok(stream)) => return Ok(stream),
+        Ok(Err(error)) => {
+            let kind = if is_shortage(&error) {
+                ErrorKind::Overloaded
+            } else {
+                ErrorKind::ConnectFailed
+            };
+            (kind, Ok(error))
+        }
+        Err(_) => (ErrorKind::ConnectTimeout, Err("no answer")),
+    };
+    let refused = why.as_ref().is_ok_and(is_refusal);
+    let address = &endpoint.address;
+    let why = why.map_or_else(str::to_owned, |error| error.to_string());
+    let mut error = UpstreamError::caused_by(kind, format!("{address}: {why}"));
+    error.refused = refused;
+    Err(error)
+}
+
+async fn unix(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(BACKLOG_PAUSE).await,
+            connected => return connected,
+        }
     }
-    failure.refused = refusals == addresses.len();
-    Err(failure)
+}
+
+/// Whether nothing listens there.
+fn is_refusal(error: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(error.kind(), K::ConnectionRefused | K::NotFound)
 }
 
 /// Whether it is this process, or this machine, that has no descriptor left: EMFILE and ENFILE, which have no name in
@@ -74,65 +93,62 @@ fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-async fn resolve(upstream: &Upstream) -> Result<Vec<SocketAddr>, UpstreamError> {
-    let (host, port) = (upstream.endpoint.host.as_str(), upstream.endpoint.port);
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let found = upstream.names.resolve(host, port).await;
-    found.map_err(|error| UpstreamError::caused_by(ErrorKind::DnsFailed, &*error))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
-    use std::path::Path;
-    use std::sync::Arc;
+    use std::os::unix::net::{UnixListener, UnixStream as Client};
+    use std::path::PathBuf;
 
-    use socket2::{Domain, Socket, Type};
+    use socket2::{Domain, SockAddr, Socket, Type};
 
     use super::*;
     use crate::config;
-    use crate::config::units::Period;
 
-    /// An address that takes connections and never accepts one, and what has to be kept for that.
-    fn black_hole() -> (SocketAddr, Socket, Vec<std::net::TcpStream>) {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        socket.bind(&free.into()).unwrap();
+    fn endpoint(path: &Path) -> Endpoint {
+        let written = format!("unix:{}", path.display()).parse().unwrap();
+        let tls = config::UpstreamTls::default();
+        let site = crate::upstream::Site::build(&written, &tls, Path::new("")).unwrap();
+        Endpoint::new(0, &site, Address::Unix(path.to_owned()), 1)
+    }
+
+    fn free_path(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("pardon-{name}-{}.sock", std::process::id()));
+        drop(std::fs::remove_file(&path));
+        path
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_whose_backlog_is_full_is_waited_for() {
+        let path = free_path("full");
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        socket.bind(&SockAddr::unix(&path).unwrap()).unwrap();
         socket.listen(0).unwrap();
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
-        let patience = Duration::from_millis(50);
-        let connect = || std::net::TcpStream::connect_timeout(&address, patience).ok();
-        let waiting = std::iter::from_fn(connect).take(8).collect();
-        (address, socket, waiting)
-    }
-
-    #[tokio::test]
-    async fn an_address_that_swallows_everything_leaves_time_for_the_next() {
-        let (first, _socket, _waiting) = black_hole();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let settings = config::Upstream {
-            endpoints: vec!["http://app.invalid".parse().unwrap()],
-            timeouts: config::UpstreamTimeouts {
-                connect: Period(Duration::from_millis(400)),
-                ..config::UpstreamTimeouts::default()
-            },
-            ..config::Upstream::default()
+        let _first = Client::connect(&path).unwrap();
+        let endpoint = endpoint(&path);
+        let full = reach(&endpoint, BACKLOG_PAUSE * 4).await;
+        assert_eq!(
+            full.err().map(|error| error.kind()),
+            Some(ErrorKind::ConnectTimeout)
+        );
+        let accept = async {
+            tokio::task::yield_now().await;
+            let listener = UnixListener::from(socket);
+            listener.accept().unwrap();
+            listener
         };
-        let upstream = Upstream::build("app", &settings, Path::new(""), 1).unwrap();
-        let found = vec![first, listener.local_addr().unwrap()];
-        upstream.names.remember(Ok(found), Instant::now());
-        let connected = connect(&upstream, &Timeouts::from(&settings.timeouts)).await;
-        assert!(connected.is_ok(), "{:?}", connected.err());
+        let limit = Duration::from_secs(10);
+        let (_listener, reached) = tokio::join!(accept, reach(&endpoint, limit));
+        drop(std::fs::remove_file(&path));
+        assert!(reached.is_ok());
     }
 
     #[tokio::test]
-    async fn a_name_that_did_not_resolve_is_asked_for_once_by_many() {
-        let names = Arc::new(crate::upstream::endpoint::Names::default());
-        let first = names.resolve("nothing.invalid", 80).await.unwrap_err();
-        let second = names.resolve("nothing.invalid", 80).await.unwrap_err();
-        assert!(first.starts_with("nothing.invalid: "), "{first}");
-        assert!(Arc::ptr_eq(&first, &second), "the same failure");
+    async fn a_unix_socket_that_is_not_there_counts_as_a_refusal() {
+        let nowhere = endpoint(&free_path("nowhere"));
+        let error = reach(&nowhere, Duration::from_secs(10))
+            .await
+            .err()
+            .unwrap();
+        assert_eq!(error.kind(), ErrorKind::ConnectFailed);
+        assert!(error.refused);
     }
 }

@@ -1,200 +1,172 @@
-//! Where an app listens: its address, what its name resolved to, and how it is trusted.
+//! Where an app listens: what the file says ([`Site`]), and each address that this comes to ([`Endpoint`]).
 
-use std::fs::File;
-use std::io::BufReader;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
-use tokio_rustls::TlsConnector;
+use super::health::Health;
+use super::names::Names;
+use super::tls::{self, Tls};
+use crate::config::{self, Scheme};
 
-use crate::config;
+/// What stands as `Host` for an app behind a Unix socket.
+const UNIX_HOST: &str = "localhost";
 
-/// How long a name's addresses are used before it is resolved again.
-const NAME_LIFE: Duration = Duration::from_secs(5);
-
-/// How long a name that did not resolve is not asked for again.
-const NAME_SILENCE: Duration = Duration::from_secs(1);
-
-/// What a name resolved to last, or why it did not.
-type Found = Result<Vec<SocketAddr>, Arc<str>>;
-
-/// An upstream's name, resolved by one thread at a time however many requests wait for it: a resolver that does not
-/// answer holds each thread up for half a minute, and cannot be called off.
-#[derive(Debug)]
-pub(super) struct Names {
-    known: Mutex<Option<(Found, Instant)>>,
-    turn: Arc<Semaphore>,
+/// An endpoint as the file has it: an address, or a name that stands for several.
+pub(super) struct Site {
+    /// `host:port` as a `Host` field writes it (RFC 9110, 7.2).
+    pub(super) authority: Arc<str>,
+    /// For each of its addresses.
+    pub(super) weight: u32,
+    pub(super) tls: Option<Tls>,
+    /// Where its addresses come from, unless it is one.
+    pub(super) names: Option<Arc<Names>>,
+    /// Whether its name has stopped resolving, so that this is said once.
+    pub(super) lost: AtomicBool,
 }
 
-impl Default for Names {
-    fn default() -> Self {
-        Self {
-            known: Mutex::default(),
-            turn: Arc::new(Semaphore::new(1)),
-        }
-    }
+/// One address of an app, as all workers share it.
+pub(super) struct Endpoint {
+    /// Which of the upstream's sites it belongs to.
+    pub(super) site: usize,
+    pub(super) address: Address,
+    /// As records show it: `127.0.0.1:3000`, `app:3000 (10.0.0.3)`, `unix:/run/app.sock`.
+    pub(super) name: Arc<str>,
+    pub(super) weight: u32,
+    pub(super) health: Health,
+    /// Its name does not stand for it any more.
+    retired: AtomicBool,
+    /// Connections that are open.
+    pub(super) open: AtomicUsize,
+    /// Exchanges under way, by worker.
+    busy: Box<[Busy]>,
 }
 
-impl Names {
-    /// The addresses of a name, known or asked for. Dropped, it leaves at most one thread that still asks.
+/// How an address is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A worker's number: it alone writes here, so that workers do not fight for a cache line.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Busy(AtomicUsize);
+
+impl Site {
+    /// What an endpoint of the file comes to. `folder` is where relative paths of its TLS settings start.
     ///
     /// # Errors
     ///
-    /// What the resolver says.
-    pub(super) async fn resolve(self: &Arc<Self>, host: &str, port: u16) -> Found {
-        if let Some(found) = self.recall(Instant::now()) {
-            return found;
+    /// When its TLS settings cannot be used.
+    pub(super) fn build(
+        endpoint: &config::Endpoint,
+        settings: &config::UpstreamTls,
+        folder: &Path,
+    ) -> Result<Self, String> {
+        let (host, port) = (endpoint.host.as_str(), endpoint.port);
+        let tls = (endpoint.scheme == Scheme::Https)
+            .then(|| tls::tls(host, settings, folder))
+            .transpose()?;
+        let named = endpoint.scheme != Scheme::Unix && host.parse::<IpAddr>().is_err();
+        Ok(Self {
+            authority: authority(endpoint).into(),
+            weight: endpoint.weight,
+            tls,
+            names: named.then(|| Arc::new(Names::of(host, port))),
+            lost: AtomicBool::new(false),
+        })
+    }
+
+    /// How records name one of its addresses.
+    pub(super) fn name_of(&self, address: &Address) -> Arc<str> {
+        match (address, &self.names) {
+            (Address::Unix(path), _) => format!("unix:{}", path.display()).into(),
+            (Address::Tcp(address), Some(_)) => {
+                format!("{} ({})", self.authority, address.ip()).into()
+            }
+            (Address::Tcp(_), None) => Arc::clone(&self.authority),
         }
-        let turn = Arc::clone(&self.turn).acquire_owned().await;
-        // Whoever had the turn before has found it out.
-        if let Some(found) = self.recall(Instant::now()) {
-            return found;
+    }
+}
+
+/// The address of an endpoint that is no name.
+pub(super) fn fixed(endpoint: &config::Endpoint) -> Option<Address> {
+    if endpoint.scheme == Scheme::Unix {
+        return Some(Address::Unix(endpoint.host.clone().into()));
+    }
+    let address = endpoint.host.parse::<IpAddr>().ok()?;
+    Some(Address::Tcp(SocketAddr::new(address, endpoint.port)))
+}
+
+/// `host:port` as a `Host` field writes it (RFC 9110, 7.2).
+pub(super) fn authority(endpoint: &config::Endpoint) -> String {
+    let port = endpoint.port;
+    match &endpoint.host {
+        _ if endpoint.scheme == Scheme::Unix => UNIX_HOST.to_owned(),
+        host if host.contains(':') => format!("[{host}]:{port}"),
+        host => format!("{host}:{port}"),
+    }
+}
+
+impl Endpoint {
+    pub(super) fn new(at: usize, site: &Site, address: Address, workers: usize) -> Self {
+        Self {
+            site: at,
+            name: site.name_of(&address),
+            address,
+            weight: site.weight,
+            health: Health::default(),
+            retired: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            busy: (0..workers).map(|_| Busy::default()).collect(),
         }
-        let (names, asked) = (Arc::clone(self), (host.to_owned(), port));
-        let asking = spawn_blocking(move || {
-            let found = asked.to_socket_addrs().map(Iterator::collect);
-            let found = found.map_err(|error| format!("{}: {error}", asked.0).into());
-            names.remember(found, Instant::now());
-            drop(turn);
-        });
-        let asked = asking.await;
-        let lost = || Err("the resolver's thread ended".into());
-        asked.map_or_else(
-            |_| lost(),
-            |()| self.recall(Instant::now()).unwrap_or_else(lost),
-        )
     }
 
-    fn recall(&self, now: Instant) -> Option<Found> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (found, since) = known.as_ref()?;
-        let life = match found {
-            Ok(_) => NAME_LIFE,
-            Err(_) => NAME_SILENCE,
-        };
-        (now.duration_since(*since) < life).then(|| found.clone())
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn remember(&self, found: Found, now: Instant) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((found, now));
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
-    /// The addresses do not answer: the name may have moved.
-    pub(super) fn forget(&self) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// An exchange of `worker`'s begins. Only that worker calls this.
+    pub(super) fn begin(&self, worker: usize) {
+        if let Some(Busy(count)) = self.busy.get(worker) {
+            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// An exchange of `worker`'s is over. Only that worker calls this.
+    pub(super) fn end(&self, worker: usize) {
+        if let Some(Busy(count)) = self.busy.get(worker) {
+            let less = count.load(Ordering::Relaxed).saturating_sub(1);
+            count.store(less, Ordering::Relaxed);
+        }
+    }
+
+    /// Exchanges under way.
+    pub(super) fn under_way(&self) -> usize {
+        let count = |Busy(count): &Busy| count.load(Ordering::Relaxed);
+        self.busy.iter().map(count).sum()
     }
 }
 
-/// TLS to an endpoint.
-pub(super) struct Tls {
-    pub(super) connector: TlsConnector,
-    pub(super) server_name: ServerName<'static>,
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
 }
 
-/// TLS as the configuration wants it; `folder` is where its relative paths start.
-///
-/// # Errors
-///
-/// When the authorities' file cannot be read or holds none, or the server name is not one.
-pub(super) fn tls(
-    host: &str,
-    settings: &config::UpstreamTls,
-    folder: &Path,
-) -> Result<Tls, String> {
-    let name = settings.server_name.as_deref().unwrap_or(host).to_owned();
-    let server_name = ServerName::try_from(name.clone())
-        .map_err(|_| format!("`{name}` is not a name that a certificate can have"))?;
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let client = if settings.insecure {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
-    } else {
-        let roots = Arc::new(roots(
-            settings.ca.as_deref().map(|ca| folder.join(ca)).as_deref(),
-        )?);
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
-            .build()
-            .map_err(|error| error.to_string())?;
-        builder.with_webpki_verifier(verifier)
-    };
-    let mut client = client.with_no_client_auth();
-    client.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Tls {
-        connector: TlsConnector::from(Arc::new(client)),
-        server_name,
-    })
-}
-
-/// The authorities that are trusted: those of the file, or the built-in ones.
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    let Some(path) = ca else {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        return Ok(roots);
-    };
-    let at = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let file = File::open(path).map_err(|error| at(&error))?;
-    for certificate in CertificateDer::pem_reader_iter(BufReader::new(file)) {
-        let certificate = certificate.map_err(|error| at(&error))?;
-        roots.add(certificate).map_err(|error| at(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(at(&"holds no certificate"));
-    }
-    Ok(roots)
-}
-
-/// Accepts any certificate: `insecure = true`. The handshake's own signature is still checked.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({})", self.name)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use super::body::BodyFault;
 
@@ -12,6 +13,10 @@ pub struct UpstreamError {
     source: Option<Box<dyn Error + Send + Sync>>,
     /// How often the request was sent, or tried to. 0 where an app had refused many others a moment ago.
     pub attempts: u32,
+    /// The endpoint that failed last, where it came to one.
+    pub endpoint: Option<Arc<str>>,
+    /// Whether it might have been sent again, and was not for lack of a budget.
+    pub withheld: bool,
     /// Nothing listens at the app's address.
     pub(super) refused: bool,
     /// This was known without asking.
@@ -37,10 +42,46 @@ pub enum ErrorKind {
     Malformed,
     /// The exchange took too long before the head.
     TotalTimeout,
+    /// The health checks of all endpoints fail.
+    NoEndpoint,
     /// All connections are taken and the queue is full, or the place in it took too long.
     Overloaded,
     /// The request's own body failed, which is no failure of the app's.
     Request(BodyFault),
+}
+
+impl ErrorKind {
+    /// Those that count as an upstream's failures.
+    pub const COUNTED: [Self; 10] = [
+        Self::ConnectFailed,
+        Self::ConnectTimeout,
+        Self::DnsFailed,
+        Self::TlsFailed,
+        Self::ClosedEarly,
+        Self::HeadTimeout,
+        Self::Malformed,
+        Self::TotalTimeout,
+        Self::NoEndpoint,
+        Self::Overloaded,
+    ];
+
+    /// As it stands in metrics: the name of the cause that it comes to.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConnectFailed => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::DnsFailed => "dns_failed",
+            Self::TlsFailed => "tls_failed",
+            Self::ClosedEarly => "closed_early",
+            Self::HeadTimeout => "head_timeout",
+            Self::Malformed => "malformed",
+            Self::TotalTimeout => "total_timeout",
+            Self::NoEndpoint => "no_endpoint",
+            Self::Overloaded => "overloaded",
+            Self::Request(_) => "refused",
+        }
+    }
 }
 
 impl UpstreamError {
@@ -49,6 +90,8 @@ impl UpstreamError {
             kind,
             source: None,
             attempts: 0,
+            endpoint: None,
+            withheld: false,
             refused: false,
             known: false,
         }
@@ -62,6 +105,8 @@ impl UpstreamError {
             kind,
             source: Some(source.into()),
             attempts: 0,
+            endpoint: None,
+            withheld: false,
             refused: false,
             known: false,
         }
@@ -76,9 +121,12 @@ impl UpstreamError {
         }
     }
 
-    pub(super) fn after(mut self, attempts: u32) -> Self {
-        self.attempts = attempts;
-        self
+    /// Whether another address may be better.
+    pub(super) fn is_of_the_address(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::ConnectFailed | ErrorKind::ConnectTimeout
+        )
     }
 
     /// What happened.
@@ -122,6 +170,7 @@ impl fmt::Display for UpstreamError {
             ErrorKind::HeadTimeout => "the app did not answer in time",
             ErrorKind::Malformed => "the app's answer is not valid HTTP",
             ErrorKind::TotalTimeout => "the exchange took too long before an answer",
+            ErrorKind::NoEndpoint => "no endpoint of the app is healthy",
             ErrorKind::Overloaded => "there is no room for another connection to the app",
             ErrorKind::Request(BodyFault::Broken) => "the request's body broke off",
             ErrorKind::Request(BodyFault::Stalled) => "the request's body stopped coming",

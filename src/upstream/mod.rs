@@ -1,62 +1,82 @@
 //! The app behind: an exchange in, an [`Answer`] or an [`UpstreamError`] out.
 //!
 //! Promises: what is safe is tried again, what is not never; no wait is without end ([`Timeouts`]); connections stay
-//! within the limits that the configuration states for the process. Bounds: connections and queue by [`Capacity`],
+//! within the limits that the configuration states for the process; an endpoint that fails is left alone, but never all of
+//! them for that. Bounds: connections and queue by [`Capacity`],
 //! an answer's head by the upstream's `max_head` and `max_headers`.
 
 mod answer;
 mod balance;
 mod body;
+mod budget;
 mod capacity;
+mod check;
 mod client;
 mod connect;
 mod endpoint;
 mod error;
 mod health;
 mod http1;
+mod names;
 mod pool;
+mod refusals;
+mod roster;
+mod status;
+mod tls;
+mod watch;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout};
+
 use crate::config;
+use crate::telemetry::names as field;
+
+use check::Check;
+use endpoint::{Endpoint, Site};
+use roster::Roster;
+use status::Failures;
 
 pub use answer::{AnswerBody, AnswerFault};
+pub use balance::Seat;
 pub use body::{BodyFault, BodyLimits, RequestBody};
 pub use capacity::Capacity;
 pub use client::{Answer, Client};
 pub use error::{ErrorKind, UpstreamError, chain};
 pub use http1::{Broken, Head};
+pub use status::EndpointStatus;
+pub use watch::Watch;
 
 /// The most that is read at once from an app whose heads are smaller, in bytes.
 const READ: usize = 64 * 1024;
+
+/// How long another attempt waits for a name to be resolved again: its addresses may be new.
+const SETTLING: Duration = Duration::from_millis(250);
 
 /// An app, as all workers share it.
 pub struct Upstream {
     /// Its name in the configuration.
     pub name: Arc<str>,
-    /// Its endpoint as records show it: `127.0.0.1:3000`.
+    /// Its endpoints as records show them where it came to none of them: `127.0.0.1:3000`.
     pub authority: Arc<str>,
-    endpoint: config::Endpoint,
+    sites: Vec<Site>,
+    roster: Roster,
+    balance: config::Balance,
+    eject_after: u32,
+    /// What its health is asked with.
+    check: Option<Check>,
     attempts: u32,
+    retry_budget: f64,
     idle_timeout: Duration,
     capacity: Arc<Capacity>,
-    names: Arc<endpoint::Names>,
-    tls: Option<endpoint::Tls>,
     limits: http1::Limits,
-}
-
-/// An upstream's connections and its queue at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Load {
-    /// Connections that a request uses, or that are being opened for one.
-    pub active: usize,
-    /// Connections that wait for a request.
-    pub idle: usize,
-    /// Requests that wait for a connection.
-    pub waiting: usize,
+    workers: usize,
+    started: Instant,
+    failures: Failures,
 }
 
 /// How long an exchange with an app may take; the parts of [`config::UpstreamTimeouts`] that a route may override.
@@ -99,64 +119,124 @@ impl Upstream {
         folder: &Path,
         workers: usize,
     ) -> Result<Self, String> {
-        let endpoint = settings
-            .endpoints
-            .first()
-            .ok_or_else(|| format!("upstream `{name}` has no endpoint"))?
-            .clone();
-        let tls = match endpoint.scheme {
-            config::Scheme::Https => Some(
-                endpoint::tls(&endpoint.host, &settings.tls, folder)
-                    .map_err(|error| format!("upstream `{name}`: {error}"))?,
-            ),
-            config::Scheme::Http => None,
-            config::Scheme::Unix => {
-                return Err(format!(
-                    "upstream `{name}`: Unix sockets are not supported yet"
-                ));
-            }
-        };
-        if tls.is_some() && settings.tls.insecure {
+        if settings.endpoints.is_empty() {
+            return Err(format!("upstream `{name}` has no endpoint"));
+        }
+        let site = |endpoint| Site::build(endpoint, &settings.tls, folder);
+        let sites = settings.endpoints.iter().map(site);
+        let sites: Vec<Site> = sites
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("upstream `{name}`: {error}"))?;
+        if settings.tls.insecure && sites.iter().any(|site| site.tls.is_some()) {
             tracing::warn!(
                 upstream = name,
                 "certificates of this upstream are NOT verified"
             );
         }
+        let fixed = |(at, (site, endpoint)): (usize, (&Site, &config::Endpoint))| {
+            let address = endpoint::fixed(endpoint)?;
+            Some(Endpoint::new(at, site, address, workers))
+        };
+        let endpoints = sites.iter().zip(&settings.endpoints).enumerate();
+        let known = |endpoint: &config::Endpoint| match endpoint.scheme {
+            config::Scheme::Unix => endpoint.to_string(),
+            _ => endpoint::authority(endpoint),
+        };
+        let authorities: Vec<_> = settings.endpoints.iter().map(known).collect();
         Ok(Self {
             name: name.into(),
-            authority: authority(&endpoint).into(),
+            authority: authorities.join(", ").into(),
+            roster: Roster::new(endpoints.filter_map(fixed).collect()),
+            balance: settings.balance,
+            eject_after: settings.health.eject_after,
+            check: Check::new(settings),
             attempts: settings.retry.attempts.max(1),
+            retry_budget: settings.retry.budget,
             idle_timeout: *settings.timeouts.idle,
             capacity: Capacity::new(settings.max_connections, settings.queue, workers),
-            names: Arc::default(),
-            tls,
             limits: http1::Limits {
                 head: settings.max_head.bytes(),
                 fields: settings.max_headers,
                 read: settings.max_head.bytes().max(READ),
             },
-            endpoint,
+            sites,
+            workers,
+            started: Instant::now(),
+            failures: Failures::default(),
         })
     }
 
-    /// How busy it is now.
-    #[must_use]
-    pub fn load(&self) -> Load {
-        let (open, idle) = self.capacity.connections();
-        Load {
-            active: open.saturating_sub(idle),
-            idle,
-            waiting: self.capacity.waiting(),
+    /// An endpoint as `Host` has it.
+    fn host_of(&self, endpoint: &Endpoint) -> &str {
+        let site = self.sites.get(endpoint.site);
+        site.map_or("", |site| &site.authority)
+    }
+
+    /// Milliseconds from its start.
+    fn millis(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.started);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX >> 2)
+    }
+
+    /// Resolves the names of which no address is known.
+    ///
+    /// # Errors
+    ///
+    /// What the resolver says of the first of them, where no address of any endpoint is known.
+    async fn resolve(&self) -> Result<(), Arc<str>> {
+        let mut failure = None;
+        for at in 0..self.sites.len() {
+            let endpoints = self.roster.endpoints();
+            if !endpoints.iter().any(|endpoint| endpoint.site == at)
+                && let Err(why) = self.resolve_site(at, names::NAME_SILENCE).await
+            {
+                failure.get_or_insert(why);
+            }
+        }
+        match failure {
+            Some(why) if self.roster.endpoints().is_empty() => Err(why),
+            _ => Ok(()),
         }
     }
-}
 
-/// `host:port` as a `Host` field writes it (RFC 9110, 7.2).
-fn authority(endpoint: &config::Endpoint) -> String {
-    let port = endpoint.port;
-    match &endpoint.host {
-        host if host.contains(':') => format!("[{host}]:{port}"),
-        host => format!("{host}:{port}"),
+    /// Resolves a site's name, if it is one, unless that was done less than `life` ago. Where it fails the addresses that
+    /// were known last stay.
+    async fn resolve_site(&self, at: usize, life: Duration) -> Result<(), Arc<str>> {
+        let Some((site, names)) = self
+            .sites
+            .get(at)
+            .and_then(|site| Some((site, site.names.as_ref()?)))
+        else {
+            return Ok(());
+        };
+        let found = names.resolve(life).await;
+        let lost = site.lost.swap(found.is_err(), Ordering::Relaxed);
+        match &found {
+            Ok(addresses) => {
+                self.roster.place(at, site, addresses, self.workers);
+                if lost {
+                    tracing::info!(
+                        { field::UPSTREAM } = &*self.name,
+                        { field::ENDPOINT } = &*site.authority,
+                        "the name resolves again"
+                    );
+                }
+            }
+            Err(why) if !lost => tracing::warn!(
+                { field::UPSTREAM } = &*self.name,
+                { field::ENDPOINT } = &*site.authority,
+                "the name does not resolve: {why}; addresses that were known are used on"
+            ),
+            Err(_) => {}
+        }
+        found.map(drop)
+    }
+
+    /// Waits a moment for the name of an endpoint that has failed: it may have moved.
+    async fn settle_name(&self, endpoint: &Endpoint) {
+        let resolving = self.resolve_site(endpoint.site, names::NAME_SILENCE);
+        // What came too late is there for the next.
+        let _ = timeout(SETTLING, resolving).await;
     }
 }
 

@@ -2,21 +2,23 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http_body::SizeHint;
 use tokio::sync::oneshot;
 use tokio::task::{spawn_local, yield_now};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
+use super::balance::{Seat, Seats};
 use super::capacity::{Next, Permit};
 use super::connect;
+use super::endpoint::Endpoint;
 use super::error::{ErrorKind, UpstreamError};
 use super::http1;
 use super::{Timeouts, Upstream};
@@ -24,11 +26,6 @@ use super::{Timeouts, Upstream};
 /// A request that must not be sent twice goes out only on a connection that was in use this recently: the app will
 /// not have begun to close it.
 const RECENT: Duration = Duration::from_secs(1);
-
-/// How many connections an app may refuse in how long before it is taken to refuse the others of that time too: a storm of
-/// requests for an app that is down does not become a storm of connections, and nobody notices that it is back so much
-/// later.
-const REFUSALS: (u32, Duration) = (64, Duration::from_millis(20));
 
 /// Which idle connections will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +36,16 @@ pub(super) enum Reuse {
     Recent,
     /// None: a new one is wanted.
     Never,
+}
+
+/// What a request wants a connection for.
+#[derive(Debug)]
+pub(super) struct Aim<'a> {
+    /// The endpoint that it is to go to; afterwards the one that it goes to, or that failed last.
+    pub(super) seat: Rc<Seat>,
+    /// Those that it had no luck with.
+    pub(super) tried: &'a [Rc<Seat>],
+    pub(super) reuse: Reuse,
 }
 
 /// A worker's pool. Cheap to clone.
@@ -54,28 +61,33 @@ struct Shared {
     marked: Cell<Option<Instant>>,
     /// Wakes the task that looks after the idle ones.
     keeper: RefCell<Waker>,
-    /// The connections that the app has refused lately.
-    refusals: RefCell<Refusals>,
+    /// The app's endpoints, as this worker sees them.
+    seats: Seats,
     /// Requests of this worker's that wait for a connection, by ticket.
     waiting: RefCell<HashMap<u64, oneshot::Sender<Connection>>>,
-}
-
-/// What an app has refused of late; see [`REFUSALS`].
-#[derive(Debug, Default)]
-struct Refusals {
-    since: Option<Instant>,
-    count: u32,
-    why: String,
 }
 
 /// One connection to the app, and the right to have it. Dropped, it is closed.
 #[derive(Debug)]
 struct Connection {
     /// Boxed, since it is moved from hand to hand.
-    http: Box<http1::Connection>,
+    wire: Box<Wire>,
     idle_since: Instant,
+}
+
+#[derive(Debug)]
+struct Wire {
+    http: http1::Connection,
+    seat: Rc<Seat>,
+    /// Whether an exchange is on it, which counts at its seat.
+    busy: bool,
+    _open: Open,
     _permit: Permit,
 }
+
+/// Counts an open connection among its endpoint's.
+#[derive(Debug)]
+struct Open(Arc<Endpoint>);
 
 /// A connection that is in use. Dropped, it is closed.
 #[derive(Debug)]
@@ -95,27 +107,36 @@ impl Pool {
             idle: RefCell::default(),
             marked: Cell::new(None),
             keeper: RefCell::new(Waker::noop().clone()),
-            refusals: RefCell::default(),
+            seats: Seats::new(worker),
             waiting: RefCell::default(),
         }));
         spawn_local(keep_idle(Rc::downgrade(&pool.0)));
         pool
     }
 
-    /// An idle connection that will do `now`.
-    pub(super) fn take_idle(&self, reuse: Reuse, now: Instant) -> Option<Lease> {
+    /// The endpoint for a request that had no luck with those in `tried`.
+    pub(super) fn pick(&self, tried: &[Rc<Seat>], now: Instant) -> Option<Rc<Seat>> {
+        if self.0.seats.renew(&self.0.upstream) {
+            self.close_retired();
+        }
+        self.0.seats.pick(&self.0.upstream, tried, now)
+    }
+
+    /// An idle connection to this endpoint that will do `now`.
+    pub(super) fn take_idle(&self, seat: &Rc<Seat>, reuse: Reuse, now: Instant) -> Option<Lease> {
         if reuse == Reuse::Never {
             return None;
         }
         let mut idle = self.0.idle.borrow_mut();
         let mut found = None;
-        while let Some(mut connection) = idle.pop() {
+        while let Some(at) = warmest(&idle, seat) {
+            let mut connection = idle.remove(at);
             let rest = now.saturating_duration_since(connection.idle_since);
-            if rest >= self.0.upstream.idle_timeout || !connection.http.is_quiet_now() {
+            if rest >= self.0.upstream.idle_timeout || !connection.wire.http.is_quiet_now() {
                 continue;
             }
             if reuse == Reuse::Recent && rest >= RECENT {
-                idle.push(connection);
+                idle.insert(at, connection);
             } else {
                 found = Some(connection);
             }
@@ -130,28 +151,89 @@ impl Pool {
     /// # Errors
     ///
     /// When none can be had: see [`connect::connect`], and `Overloaded`.
-    pub(super) async fn take(&self, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
-        if let Some(error) = self.0.refusals.borrow().answer() {
+    pub(super) async fn take(
+        &self,
+        aim: &mut Aim<'_>,
+        timeouts: &Timeouts,
+    ) -> Result<Lease, UpstreamError> {
+        if let Some(mut error) = aim.seat.refusals.borrow().answer() {
+            error.endpoint = Some(Arc::clone(aim.seat.name()));
             return Err(error);
         }
         match self.0.upstream.capacity.try_acquire() {
-            Some(permit) => self.open(permit, timeouts).await,
-            None => self.wait(timeouts).await,
+            Some(permit) => self.open(permit, aim, timeouts).await,
+            None => self.wait(aim, timeouts).await,
         }
     }
 
-    async fn open(&self, permit: Permit, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
-        let connected = connect::connect(&self.0.upstream, timeouts).await;
-        let http = connected.inspect_err(|error| self.0.refusals.borrow_mut().count(error))?;
-        let connection = Connection {
-            http: Box::new(http),
-            idle_since: Instant::now(),
-            _permit: permit,
-        };
-        Ok(self.lease(connection, false))
+    /// Connects to the endpoint, and where that fails to the other addresses of its name.
+    async fn open(
+        &self,
+        permit: Permit,
+        aim: &mut Aim<'_>,
+        timeouts: &Timeouts,
+    ) -> Result<Lease, UpstreamError> {
+        let deadline = Instant::now() + timeouts.connect;
+        let mut siblings = self.0.seats.siblings(&aim.seat).into_iter();
+        loop {
+            let connected = self.connect(&aim.seat, deadline, siblings.len() + 1).await;
+            let error = match connected {
+                Ok(http) => return Ok(self.opened(http, &aim.seat, permit)),
+                Err(error) => error,
+            };
+            let another = error.is_of_the_address() && Instant::now() < deadline;
+            let Some(sibling) = siblings.next().filter(|_| another) else {
+                return Err(error);
+            };
+            aim.seat = sibling;
+            if let Some(lease) = self.take_idle(&aim.seat, aim.reuse, Instant::now()) {
+                return Ok(lease);
+            }
+        }
     }
 
-    async fn wait(&self, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
+    /// Connects to one of `many` addresses: one that does not answer leaves their share of the time to the others.
+    async fn connect(
+        &self,
+        seat: &Rc<Seat>,
+        deadline: Instant,
+        many: usize,
+    ) -> Result<http1::Connection, UpstreamError> {
+        let upstream = &self.0.upstream;
+        let _busy = seat.busy();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(many).unwrap_or(u32::MAX);
+        let connecting = connect::connect(upstream, &seat.endpoint, share);
+        let connected = timeout_at(deadline, connecting).await;
+        let late = |_| Err(UpstreamError::new(ErrorKind::ConnectTimeout));
+        let mut error = match connected.unwrap_or_else(late) {
+            Ok(http) => return Ok(http),
+            Err(error) => error,
+        };
+        seat.refusals.borrow_mut().count(&error);
+        error.endpoint = Some(Arc::clone(seat.name()));
+        if error.kind() != ErrorKind::Overloaded {
+            upstream.failed(&seat.endpoint);
+        }
+        Err(error)
+    }
+
+    fn opened(&self, http: http1::Connection, seat: &Rc<Seat>, permit: Permit) -> Lease {
+        let wire = Wire {
+            http,
+            seat: Rc::clone(seat),
+            busy: false,
+            _open: Open::new(&seat.endpoint),
+            _permit: permit,
+        };
+        let connection = Connection {
+            wire: Box::new(wire),
+            idle_since: Instant::now(),
+        };
+        self.lease(connection, false)
+    }
+
+    async fn wait(&self, aim: &mut Aim<'_>, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
         let overloaded = || UpstreamError::new(ErrorKind::Overloaded);
         let capacity = &self.0.upstream.capacity;
         let mut ticket = capacity.queue(self.0.worker).ok_or_else(overloaded)?;
@@ -164,14 +246,22 @@ impl Pool {
         // Only one of the two comes; the other's sender is dropped, which is no answer.
         let permit = tokio::select! {
             Ok(permit) = &mut ticket.grant => permit,
-            Ok(connection) = handed => return Ok(self.lease(connection, true)),
+            Ok(connection) = handed => {
+                aim.seat.clone_from(&connection.wire.seat);
+                return Ok(self.lease(connection, true));
+            }
             () = sleep(timeouts.queue) => return Err(overloaded()),
         };
         drop(place);
-        self.open(permit, timeouts).await
+        // Much may have changed meanwhile.
+        if let Some(seat) = self.pick(aim.tried, Instant::now()) {
+            aim.seat = seat;
+        }
+        self.open(permit, aim, timeouts).await
     }
 
-    fn lease(&self, connection: Connection, reused: bool) -> Lease {
+    fn lease(&self, mut connection: Connection, reused: bool) -> Lease {
+        connection.wire.begin();
         Lease {
             connection,
             pool: self.clone(),
@@ -181,8 +271,15 @@ impl Pool {
 
     /// Takes a connection back: for one that waits, or to be idle.
     fn put(&self, mut connection: Connection) {
+        connection.wire.end();
+        if connection.wire.seat.endpoint.is_retired() {
+            return;
+        }
         // One that waits uses it at once, so that the runtime has not looked at it in between.
-        if self.0.upstream.capacity.is_wanted() && !connection.http.is_surely_quiet() {
+        if self.0.upstream.capacity.is_wanted()
+            && (!connection.wire.http.is_surely_quiet()
+                || self.0.seats.is_wanted_elsewhere(&connection.wire.seat))
+        {
             return;
         }
         match self.0.upstream.capacity.next(self.0.worker) {
@@ -200,7 +297,11 @@ impl Pool {
             }
         }
         let keeper = self.0.keeper.borrow();
-        if !connection.http.is_quiet(&mut Context::from_waker(&keeper)) {
+        if !connection
+            .wire
+            .http
+            .is_quiet(&mut Context::from_waker(&keeper))
+        {
             return;
         }
         connection.idle_since = Instant::now();
@@ -220,7 +321,7 @@ impl Pool {
     fn close_ended(&self, cx: &mut Context<'_>) {
         self.0.keeper.borrow_mut().clone_from(cx.waker());
         let mut idle = self.0.idle.borrow_mut();
-        idle.retain_mut(|connection| connection.http.is_quiet(cx));
+        idle.retain_mut(|connection| connection.wire.http.is_quiet(cx));
         self.mark(&idle);
     }
 
@@ -239,7 +340,16 @@ impl Pool {
         }
     }
 
+    fn close_retired(&self) {
+        let mut idle = self.0.idle.borrow_mut();
+        idle.retain(|connection| !connection.wire.seat.endpoint.is_retired());
+        self.mark(&idle);
+    }
+
     fn close_expired(&self) {
+        if self.0.seats.renew(&self.0.upstream) {
+            self.close_retired();
+        }
         let mut idle = self.0.idle.borrow_mut();
         let limit = self.0.upstream.idle_timeout;
         idle.retain(|connection| connection.idle_since.elapsed() < limit);
@@ -249,7 +359,6 @@ impl Pool {
     fn mark(&self, idle: &[Connection]) {
         let oldest = idle.first().map(|connection| connection.idle_since);
         let capacity = &self.0.upstream.capacity;
-        capacity.count_idle(self.0.worker, idle.len());
         if self.0.marked.replace(oldest) != oldest {
             let oldest = oldest.map(Instant::into_std);
             capacity.idle_since(self.0.worker, oldest);
@@ -290,30 +399,17 @@ async fn keep_idle(pool: Weak<Shared>) {
     }
 }
 
-impl Refusals {
-    /// Counts a connection that the app has refused, if that is what happened.
-    fn count(&mut self, error: &UpstreamError) {
-        let Some(why) = error.source().filter(|_| error.refused) else {
-            return;
-        };
-        if self.are_recent() {
-            self.count += 1;
-        } else {
-            self.since = Some(Instant::now());
-            self.count = 1;
-            self.why = why.to_string();
-        }
+/// Where the connection to this endpoint stands that was used last.
+fn warmest(idle: &[Connection], seat: &Rc<Seat>) -> Option<usize> {
+    let last = idle.len().checked_sub(1)?;
+    if idle
+        .last()
+        .is_some_and(|one| Rc::ptr_eq(&one.wire.seat, seat))
+    {
+        return Some(last);
     }
-
-    /// What the app would say to another connection, if that need not be tried.
-    fn answer(&self) -> Option<UpstreamError> {
-        let many = self.count >= REFUSALS.0 && self.are_recent();
-        many.then(|| UpstreamError::refused_lately(&self.why))
-    }
-
-    fn are_recent(&self) -> bool {
-        self.since.is_some_and(|since| since.elapsed() < REFUSALS.1)
-    }
+    idle.iter()
+        .rposition(|one| Rc::ptr_eq(&one.wire.seat, seat))
 }
 
 /// A waiting request's place among its worker's.
@@ -329,26 +425,63 @@ impl Drop for Place<'_> {
 }
 
 impl Lease {
+    /// Where it leads to.
+    pub(super) fn seat(&self) -> &Rc<Seat> {
+        &self.connection.wire.seat
+    }
+
     /// What speaks on it.
     pub(super) fn connection(&mut self) -> &mut http1::Connection {
-        &mut self.connection.http
+        &mut self.connection.wire.http
     }
 
     /// Whether anything of the request has left.
     pub(super) fn has_begun(&self) -> bool {
-        self.connection.http.has_begun()
+        self.connection.wire.http.has_begun()
     }
 
     /// What is known of the length of the answer.
     pub(super) fn size_hint(&self) -> SizeHint {
-        self.connection.http.size_hint()
+        self.connection.wire.http.size_hint()
     }
 
     /// Gives the connection back to its pool at the end of an answer, where it can be used again.
     pub(super) fn give_back(mut self) {
-        if self.connection.http.settle() {
+        if self.connection.wire.http.settle() {
             self.pool.put(self.connection);
         }
+    }
+}
+
+impl Wire {
+    fn begin(&mut self) {
+        self.busy = true;
+        self.seat.begin();
+    }
+
+    fn end(&mut self) {
+        if std::mem::take(&mut self.busy) {
+            self.seat.end();
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Open {
+    fn new(endpoint: &Arc<Endpoint>) -> Self {
+        endpoint.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(endpoint))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -360,29 +493,90 @@ impl fmt::Debug for Pool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+    use std::path::Path;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_storm_for_an_app_that_is_down_is_no_storm_of_connections_to_it() {
-        let mut refused =
-            UpstreamError::caused_by(ErrorKind::ConnectFailed, "192.0.2.1:80: refused");
-        refused.refused = true;
-        let mut refusals = Refusals::default();
-        for _ in 1..REFUSALS.0 {
-            refusals.count(&refused);
-            assert!(refusals.answer().is_none(), "each is tried");
-        }
-        refusals.count(&UpstreamError::caused_by(
-            ErrorKind::ConnectFailed,
-            "unreachable",
-        ));
-        assert!(refusals.answer().is_none(), "that was no refusal");
-        refusals.count(&refused);
-        let answer = refusals.answer().unwrap();
-        assert_eq!(answer.chain(), refused.chain());
-        tokio::time::advance(REFUSALS.1).await;
-        assert!(refusals.answer().is_none(), "it may be back");
-        refusals.count(&refused);
-        assert!(refusals.answer().is_none(), "it is asked again");
+    use socket2::{Domain, Socket, Type};
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::config;
+    use crate::config::units::Period;
+
+    /// An address that takes connections and never accepts one, and what has to be kept for that.
+    fn black_hole() -> (SocketAddr, Socket, Vec<std::net::TcpStream>) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        socket.bind(&free.into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let patience = Duration::from_millis(50);
+        let connect = || std::net::TcpStream::connect_timeout(&address, patience).ok();
+        let waiting = std::iter::from_fn(connect).take(8).collect();
+        (address, socket, waiting)
+    }
+
+    /// An upstream whose name stands for these addresses.
+    fn named(addresses: &[SocketAddr]) -> (Arc<Upstream>, Timeouts) {
+        let settings = config::Upstream {
+            endpoints: vec!["http://app.invalid".parse().unwrap()],
+            timeouts: config::UpstreamTimeouts {
+                connect: Period(Duration::from_millis(400)),
+                ..config::UpstreamTimeouts::default()
+            },
+            ..config::Upstream::default()
+        };
+        let upstream = Upstream::build("app", &settings, Path::new(""), 1).unwrap();
+        let site = upstream.sites.first().unwrap();
+        upstream.roster.place(0, site, addresses, 1);
+        (Arc::new(upstream), Timeouts::from(&settings.timeouts))
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_everything_leaves_time_for_the_next() {
+        let (hole, _socket, _waiting) = black_hole();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let there = listener.local_addr().unwrap();
+        let (upstream, timeouts) = named(&[hole, there]);
+        let taking = async {
+            let pool = Pool::new(Arc::clone(&upstream), 0);
+            pool.pick(&[], Instant::now()).unwrap();
+            let list = upstream.roster.endpoints();
+            let is_hole = |seat: &Rc<Seat>| Arc::ptr_eq(&seat.endpoint, &list[0]);
+            let picked = |_| pool.pick(&[], Instant::now()).unwrap();
+            let seat = (0..2).map(picked).find(is_hole).unwrap();
+            let (tried, reuse) = (&[][..], Reuse::Any);
+            let mut aim = Aim { seat, tried, reuse };
+            let lease = pool.take(&mut aim, &timeouts).await.unwrap();
+            assert_eq!(lease.seat().endpoint.address.to_string(), there.to_string());
+            assert_eq!(
+                list[0].under_way() + list[1].under_way(),
+                1,
+                "what is under way"
+            );
+            let status: Vec<_> = upstream
+                .endpoints()
+                .iter()
+                .map(|e| (e.active, e.idle))
+                .collect();
+            assert_eq!(status, [(0, 0), (1, 0)]);
+        };
+        LocalSet::new().run_until(taking).await;
+        assert_eq!(list_failures(&upstream), [1, 0]);
+    }
+
+    fn list_failures(upstream: &Upstream) -> Vec<u32> {
+        let endpoints = upstream.roster.endpoints();
+        endpoints.iter().map(|e| e.health.failures()).collect()
+    }
+
+    #[tokio::test]
+    async fn where_a_name_resolves_no_more_its_last_addresses_stay() {
+        let address = "127.0.0.1:80".parse().unwrap();
+        let (upstream, _) = named(&[address]);
+        let error = upstream.resolve_site(0, Duration::ZERO).await.unwrap_err();
+        assert!(error.starts_with("app.invalid: "), "{error}");
+        assert_eq!(upstream.roster.endpoints().len(), 1);
+        assert_eq!(upstream.resolve().await, Ok(()));
     }
 }

@@ -94,8 +94,10 @@ async fn send(
         head: Period(Duration::from_secs(10)),
         ..config::UpstreamTimeouts::default()
     });
-    let head = Asked(method);
-    client.send(&head, body, &timeouts, Instant::now()).await
+    let head = |_: &str| Asked(method.clone());
+    client
+        .send((&method, head), body, &timeouts, Instant::now())
+        .await
 }
 
 /// Runs a case to its end, which has to come: a request that is lost is waited for in vain.

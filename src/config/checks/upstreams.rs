@@ -6,6 +6,9 @@ use super::{Checks, Path};
 /// Letters of an upstream's name at most: it stands in records and metrics.
 const LONGEST_NAME: usize = 64;
 
+/// Bytes of a Unix socket's path at most: the kernel's limit, less the 0 at its end.
+const LONGEST_SOCKET: usize = 107;
+
 impl Checks<'_> {
     pub(super) fn upstreams(&mut self) {
         let upstreams = &self.config.upstreams;
@@ -36,24 +39,36 @@ impl Checks<'_> {
             let hint = "say where it listens: endpoints = [\"http://127.0.0.1:3000\"]";
             self.wrong(&here, format!("upstream `{name}` has no endpoint"), hint);
         }
-        if section.endpoints.len() > 1 {
-            self.wrong(
-                &here.nth(1),
-                "several endpoints per upstream are not supported yet",
-                "leave one",
+        for (at, endpoint) in section.endpoints.iter().enumerate() {
+            let here = here.nth(at);
+            let long = endpoint.scheme == Scheme::Unix && endpoint.host.len() > LONGEST_SOCKET;
+            if long {
+                let title = "the path of a Unix socket is too long";
+                self.wrong(&here, title, "at most 107 bytes");
+            }
+            let mut before = section.endpoints.iter().take(at);
+            if before.any(|before| before.to_string() == endpoint.to_string()) {
+                let title = format!("`{endpoint}` stands here twice");
+                self.warn(&here, title, "for a larger share give it a larger weight");
+            }
+        }
+        if let [only] = section.endpoints.as_slice()
+            && only.weight > 1
+        {
+            let title = "a weight with nothing to weigh it against";
+            self.warn(
+                &here.nth(0).at("weight"),
+                title,
+                "there is no other endpoint",
             );
         }
-        for (at, endpoint) in section.endpoints.iter().enumerate() {
-            if endpoint.scheme == Scheme::Unix {
-                self.wrong(
-                    &here.nth(at),
-                    "`unix:` endpoints are not supported yet",
-                    "let the app listen on an address such as \"http://127.0.0.1:3000\"",
-                );
-            }
-            if endpoint.weight == 0 {
-                self.bad(&here.nth(at).at("weight"), "must be at least 1");
-            }
+        let drained = section
+            .endpoints
+            .iter()
+            .all(|endpoint| endpoint.weight == 0);
+        if drained && !section.endpoints.is_empty() && !self.is_gone(&here) {
+            let title = format!("no endpoint of upstream `{name}` gets a request");
+            self.wrong(&here, title, "each has a weight of 0");
         }
     }
 
@@ -65,12 +80,8 @@ impl Checks<'_> {
         self.at_least_one(&retry.at("attempts"), upstream.retry.attempts.into());
         self.share(&retry.at("budget"), upstream.retry.budget);
         let health = here.at("health");
-        let path = &upstream.health.path;
-        let relative = !path.is_empty() && !path.starts_with('/');
-        self.bad_if(
-            &health.at("path"),
-            relative.then_some("a path begins with `/`"),
-        );
+        let path = upstream.health.path.as_str();
+        self.bad_if(&health.at("path"), wrong_path(path));
         self.lasting(&health.at("interval"), upstream.health.interval);
     }
 
@@ -123,6 +134,20 @@ impl Checks<'_> {
             );
         }
     }
+}
+
+/// What is wrong with the path of a health check.
+fn wrong_path(path: &str) -> Option<&'static str> {
+    if path.is_empty() {
+        return None;
+    }
+    if !path.starts_with('/') {
+        return Some("a path begins with `/`");
+    }
+    let sendable = path.is_ascii() && !path.contains('#');
+    let valid = sendable && path.parse::<http::uri::PathAndQuery>().is_ok();
+    (!valid)
+        .then_some("a path is written as in a URL: no spaces, no `#`, other letters as `%C3%BC`")
 }
 
 fn is_name(name: &str) -> bool {

@@ -50,6 +50,16 @@ const CROSS_CHECKS: &[(&str, &str, &str)] = &[
         "must be longer than 0s",
     ),
     (
+        "[upstreams.app.health]\npath = \"health\"\n",
+        "4:8",
+        "a path begins with `/`",
+    ),
+    (
+        "[upstreams.app.health]\npath = \"/my health\"\n",
+        "4:8",
+        "no spaces",
+    ),
+    (
         "[admin]\nlisten = [\"127.0.0.1:8080\"]\n",
         "4:11",
         "is an address of `server.listen` too",
@@ -203,9 +213,44 @@ fn several_upstreams_need_routes_that_name_them() {
     assert!(unnamed.contains("a route without an upstream"), "{unnamed}");
     let wrong = report(&format!("{two}[[routes]]\nupstream = 5\n"));
     assert_eq!(wrong.matches("error:").count(), 1, "{wrong}");
-    let several = report("[upstreams.app]\nendpoints = [\"http://a\", \"http://b\"]\n");
-    assert!(several.contains("pardon.toml:2:26\n"), "{several}");
-    assert!(several.contains("several endpoints per upstream are not supported yet"));
+}
+
+/// Endpoints of an upstream; the place and a part of the only problem, or warning.
+const ENDPOINTS: &[(&str, &str, &str)] = &[
+    (
+        "[{ url = \"http://a\", weight = 0 }, { url = \"http://b\", weight = 0 }]",
+        "2:13",
+        "no endpoint of upstream `app` gets a request",
+    ),
+    (
+        "[\"http://a\", \"https://a\", \"http://a:80/\"]",
+        "2:39",
+        "`http://a:80` stands here twice",
+    ),
+    (
+        "[{ url = \"http://a\", weight = 3 }]",
+        "2:43",
+        "a weight with nothing to weigh it against",
+    ),
+];
+
+#[test]
+fn endpoints_that_make_no_sense_together() {
+    for (endpoints, place, text) in ENDPOINTS {
+        let toml = format!("[upstreams.app]\nendpoints = {endpoints}\n");
+        let said = match super::read(&toml) {
+            Ok(loaded) => loaded.warnings.iter().map(ToString::to_string).collect(),
+            Err(report) => report.to_string(),
+        };
+        assert!(said.contains(text), "{endpoints}: {said}");
+        assert!(said.contains(&format!("pardon.toml:{place}\n")), "{said}");
+    }
+    let long = format!("[\"unix:/{}\"]", "x".repeat(107));
+    let long = report(&format!("[upstreams.app]\nendpoints = {long}\n"));
+    assert!(long.contains("too long"), "{long}");
+    let drained = "[\"http://a\", { url = \"http://b\", weight = 0 }]";
+    let loaded = super::read(&format!("[upstreams.app]\nendpoints = {drained}\n"));
+    assert!(loaded.unwrap().warnings.is_empty());
 }
 
 #[test]

@@ -92,7 +92,8 @@ fn flags_alone_are_enough() {
     assert_eq!(config.server.listen, ["127.0.0.1:0".parse().unwrap()]);
     let wrong = for_upstream("localhost", Some("x")).unwrap_err();
     assert_eq!(wrong.count(), 2);
-    assert!(for_upstream("unix:/x", None).is_err());
+    assert!(for_upstream("unix:/run/app.sock", None).is_ok());
+    assert!(for_upstream("unix:app.sock", None).is_err());
 }
 
 #[test]

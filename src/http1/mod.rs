@@ -9,6 +9,8 @@ mod input;
 mod output;
 mod stream;
 
+use bytes::Bytes;
+
 pub(crate) use alarm::Alarm;
 pub(crate) use chunked::{Chunked, Zeros};
 pub(crate) use decoder::{Decoded, Decoder};
@@ -16,6 +18,10 @@ pub(crate) use field::{digits, has, write_field};
 pub(crate) use input::Input;
 pub(crate) use output::{Framing, Output, Unsent};
 pub(crate) use stream::Stream;
+
+/// An answer's own reason phrase, where it is not the usual one: an extension of its head. It has no line end in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Reason(pub(crate) Bytes);
 
 /// What comes is not HTTP, or could be read in two ways: why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -253,8 +253,7 @@ pub(super) fn keep<'a>(
     }
 }
 
-/// Leaves in `Trailer` the fields that may come after a body. hyper sends the trailers that are announced there and no
-/// others.
+/// Leaves in `Trailer` the fields that may come after a body. Trailers that are announced there are sent, and no others.
 fn settle_trailer(headers: &mut HeaderMap, request_id: &HeaderName) {
     match trailer(headers, request_id) {
         Some(names) => headers.insert(TRAILER, names),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::header::{HeaderValue, REFERER, USER_AGENT};
 use http::{HeaderMap, Method, Response, StatusCode};
-use hyper::ext::ReasonPhrase;
 
 use super::body::Body;
 use super::exchange::Exchange;
@@ -65,11 +64,6 @@ impl Proxy {
         };
         let mut response = Response::new(Body::Page(Some(body)));
         *response.status_mut() = status;
-        if status.canonical_reason().is_none() {
-            // hyper would print `<none>`.
-            let phrase = ReasonPhrase::from_static(b"Error");
-            response.extensions_mut().insert(phrase);
-        }
         *response.headers_mut() = headers;
         let id = &self.settings.request_id.header;
         response

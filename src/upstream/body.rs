@@ -38,7 +38,7 @@ pub struct BodyLimits {
     pub size: Option<u64>,
 }
 
-/// A request's body. Clones are handles of one body: one goes to hyper, one stays with the exchange, which sees
+/// A request's body. Clones are handles of one body: one is sent, one stays with the exchange, which sees
 /// what became of it and can send it again as long as nothing was taken.
 #[derive(Clone, Debug, Default)]
 pub struct RequestBody(Option<Rc<Source>>);

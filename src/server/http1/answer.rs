@@ -6,10 +6,9 @@ use std::time::{Duration, SystemTime};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER};
 use http::{HeaderValue, StatusCode, Version, response};
 use http_body::SizeHint;
-use hyper::ext::ReasonPhrase;
 use tokio::time::Instant;
 
-use crate::http1::{Framing, has, write_field};
+use crate::http1::{Framing, Reason, has, write_field};
 
 /// What an answer's head has to know of its request.
 #[derive(Clone, Copy, Debug)]
@@ -75,10 +74,10 @@ pub(super) fn write(
     });
     out.extend_from_slice(head.status.as_str().as_bytes());
     out.push(b' ');
-    match head.extensions.get::<ReasonPhrase>() {
-        Some(reason) => out.extend_from_slice(reason.as_bytes()),
-        None => out.extend_from_slice(head.status.canonical_reason().unwrap_or("").as_bytes()),
-    }
+    let own = head.extensions.get::<Reason>();
+    // Without one, an app's or a usual one, it is a page.
+    let usual = || head.status.canonical_reason().unwrap_or("Error").as_bytes();
+    out.extend_from_slice(own.map_or_else(usual, |Reason(reason)| reason));
     out.extend_from_slice(b"\r\n");
     let (mut dated, mut announced) = (false, None);
     // A HEAD is told what a GET would be, where that is known; a 304 says by itself what it stands for.

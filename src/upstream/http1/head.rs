@@ -5,10 +5,9 @@ use std::mem::MaybeUninit;
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version, response};
-use hyper::ext::ReasonPhrase;
 
 use super::framing::{Broken, Stated};
-use crate::http1::{Framing, has, write_field};
+use crate::http1::{Framing, Reason, has, write_field};
 
 /// How many header fields are read without allocating.
 const FIELDS: usize = 100;
@@ -156,11 +155,10 @@ fn read<'head>(
         Version::HTTP_10
     };
     if line.reason != status.canonical_reason()
-        && let Some(Ok(reason)) = line
-            .reason
-            .map(|reason| ReasonPhrase::try_from(reason.as_bytes()))
+        && let Some(reason) = line.reason
     {
-        parsed.extensions.insert(reason);
+        let reason = Bytes::copy_from_slice(reason.as_bytes());
+        parsed.extensions.insert(Reason(reason));
     }
     let (mut closes, mut stays) = (false, version == 1);
     let mut stated = Stated::default();

@@ -211,6 +211,7 @@ fn snapshot(config: &Config, workers: usize) -> Result<Snapshot, Report> {
         limits: server.limits.clone(),
         body_limits: BodyLimits {
             pause: *server.timeouts.body,
+            least_rate: server.timeouts.min_rate.0,
             size: (server.limits.body.0 > 0).then_some(server.limits.body.0),
         },
         access: config.log.access,

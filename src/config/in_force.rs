@@ -12,7 +12,6 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("server.shutdown_delay", &["0s"]),
     ("server.tls", &[]),
     ("server.timeouts.handshake", &[]),
-    ("server.timeouts.min_rate", &["0B", "0"]),
     ("server.limits.h2_streams", &[]),
     ("server.limits.h2_resets", &[]),
     ("upstreams.*.protocol", &["auto", "http1"]),

@@ -143,7 +143,8 @@ pub struct ServerTimeouts {
     pub idle: Period,
     /// Between two moments at which the client takes some of the answer.
     pub write: Period,
-    /// The least rate of a request body and of a reader, in bytes a second, averaged over ten seconds; `"0B"` is none.
+    /// The least rate of a request body and of a reader, in bytes a second, averaged over ten seconds in which the client
+    /// is waited for; `"0B"` is none.
     pub min_rate: Size,
 }
 
@@ -222,7 +223,7 @@ impl Default for ServerTimeouts {
             body: Period::seconds(30),
             idle: Period::seconds(75),
             write: Period::seconds(30),
-            min_rate: Size(0),
+            min_rate: Size(240),
         }
     }
 }

@@ -7,6 +7,7 @@ mod decoder;
 mod field;
 mod input;
 mod output;
+mod pace;
 mod stream;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ pub(crate) use decoder::{Decoded, Decoder};
 pub(crate) use field::{digits, has, write_field};
 pub(crate) use input::Input;
 pub(crate) use output::{Framing, Output, Unsent};
+pub(crate) use pace::{Pace, TooSlow};
 pub(crate) use stream::Stream;
 
 /// An answer's own reason phrase, where it is not the usual one: an extension of its head. It has no line end in it.

@@ -106,9 +106,14 @@ impl Output {
         self.begun
     }
 
-    /// How many bytes have left so far, where something more is waiting to.
-    pub(crate) fn blocked_at(&self) -> Option<u64> {
-        (!self.is_empty()).then_some(self.left)
+    /// How many bytes have left so far, of this message and those before it.
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Whether something is waiting to leave.
+    pub(crate) fn is_blocked(&self) -> bool {
+        !self.is_empty()
     }
 
     /// What was taken of the body when nothing has left; `None` where more was taken than one piece.

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::http1::Alarm;
+use crate::http1::{Alarm, Pace, TooSlow};
 
 /// How long a request with `Expect: 100-continue` waits for the app's word (RFC 9110, 10.1.1).
 const EXPECT_WAIT: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ const EXPECT_WAIT: Duration = Duration::from_secs(1);
 pub enum BodyFault {
     /// The client broke it off.
     Broken,
-    /// Nothing came for too long.
+    /// Nothing came for too long, or too little.
     Stalled,
     /// It is larger than the limit.
     TooLarge,
@@ -36,6 +36,8 @@ pub struct BodyLimits {
     pub pause: Duration,
     /// Bytes of the whole; `None` is no limit.
     pub size: Option<u64>,
+    /// Bytes a second, over ten seconds in which the client is waited for; 0 is any.
+    pub least_rate: u64,
 }
 
 /// A request's body. Clones are handles of one body: one is sent, one stays with the exchange, which sees
@@ -61,6 +63,7 @@ struct Source {
     /// Whether the client is the one that is waited for.
     awaited: Cell<bool>,
     pause: RefCell<Alarm>,
+    pace: RefCell<Pace>,
     gate: Option<Gate>,
 }
 
@@ -96,6 +99,7 @@ impl RequestBody {
             progress: Cell::new(Instant::now()),
             awaited: Cell::new(false),
             pause: RefCell::new(Alarm::new()),
+            pace: RefCell::new(Pace::new(limits.least_rate)),
             gate: expects.then(Gate::new),
         })))
     }
@@ -214,6 +218,7 @@ impl Source {
                 Poll::Ready(None)
             }
             Poll::Pending => {
+                self.pace.borrow_mut().waits();
                 let over = self
                     .pause
                     .borrow_mut()
@@ -228,6 +233,9 @@ impl Source {
         self.pause.borrow_mut().moved();
         let size = frame.data_ref().map_or(0, |data| data.len() as u64);
         self.taken.set(self.taken.get() + size);
+        if self.pace.borrow_mut().moved(size) == Err(TooSlow) {
+            return Err(self.fail(BodyFault::Stalled));
+        }
         if self
             .limits
             .size
@@ -310,3 +318,52 @@ impl fmt::Display for BodyFault {
 }
 
 impl std::error::Error for BodyFault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A body of one byte a second.
+    struct Drip(Pin<Box<Sleep>>);
+
+    impl Body for Drip {
+        type Data = Bytes;
+        type Error = BodyFault;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+            ready!(self.0.as_mut().poll(cx));
+            let next = Instant::now() + Duration::from_secs(1);
+            self.0.as_mut().reset(next);
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_is_given_up() {
+        for (least_rate, ends) in [(2, true), (1, false)] {
+            let limits = BodyLimits {
+                pause: Duration::from_mins(1),
+                size: None,
+                least_rate,
+            };
+            let drip = Drip(Box::pin(sleep(Duration::from_secs(1))));
+            let mut body = RequestBody::new(drip, limits, false);
+            let mut fault = None;
+            for _ in 0..30 {
+                let piece = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
+                if let Some(Err(error)) = piece.await {
+                    fault = Some(error);
+                    break;
+                }
+            }
+            assert_eq!(
+                fault == Some(BodyFault::Stalled),
+                ends,
+                "{least_rate} a second"
+            );
+        }
+    }
+}

@@ -127,6 +127,7 @@ async fn body_of(request: &[u8]) -> (RequestBody, tokio::io::DuplexStream) {
     let connection = hyper::server::conn::http1::Builder::new();
     spawn_local(connection.serve_connection(TokioIo::new(server), service));
     let limits = BodyLimits {
+        least_rate: 0,
         pause: Duration::from_secs(10),
         size: None,
     };

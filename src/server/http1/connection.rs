@@ -20,7 +20,7 @@ use super::answer::{self, Asked, Date};
 use super::body::Incoming;
 use super::core::Core;
 use super::head::{self, Parsed, Refused, Search};
-use crate::http1::{Alarm, Framing, Output, Stream, Unsent};
+use crate::http1::{Alarm, Framing, Output, Pace, Stream, TooSlow, Unsent};
 use crate::server::Handler;
 use crate::server::drain::Place;
 use crate::server::peer::Peer;
@@ -105,6 +105,7 @@ struct Connection<H: Handler> {
     used: bool,
     /// Whether an answer's end had to be waited for.
     waited: bool,
+    pace: Pace,
     /// How many bytes had left when the client last was found not to read.
     blocked_at: Option<u64>,
     place: Place,
@@ -123,6 +124,7 @@ impl<H: Handler> Connection<H> {
             since: Instant::now(),
             used: false,
             waited: false,
+            pace: Pace::new(shared.settings.timeouts.min_rate.0),
             blocked_at: None,
             place: shared.drain.enter(),
             known: false,
@@ -336,15 +338,21 @@ impl<H: Handler> Connection<H> {
         if self.poll_gone(cx).is_ready() {
             return Poll::Ready(Sent::Gone);
         }
-        let blocked_at = self.output.blocked_at();
-        if blocked_at.is_none() {
+        let left = self.output.left();
+        if let Some(before) = self.blocked_at
+            && left > before
+            && self.pace.moved(left - before) == Err(TooSlow)
+        {
+            return Poll::Ready(Sent::Unheard);
+        }
+        if !self.output.is_blocked() {
             self.blocked_at = None;
             return Poll::Pending;
         }
-        if blocked_at != self.blocked_at {
-            self.blocked_at = blocked_at;
+        if self.blocked_at.replace(left) != Some(left) {
             self.since = Instant::now();
         }
+        self.pace.waits();
         let due = self.since + *self.shared.settings.timeouts.write;
         self.alarm.poll_over(cx, || due).map(|()| Sent::Unheard)
     }
@@ -362,6 +370,7 @@ impl<H: Handler> Connection<H> {
             if std::mem::take(&mut self.waited) {
                 self.since = Instant::now();
                 self.blocked_at = None;
+                self.pace.rest();
             }
             return None;
         }

@@ -1,7 +1,7 @@
 //! Connections that are served with the default deadlines, on a clock that stands still.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -14,7 +14,7 @@ use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{advance, sleep};
 
@@ -116,6 +116,15 @@ impl Handler for Echo {
 
 /// A client of a connection that is served with the default deadlines, on a clock that stands still.
 async fn client() -> (TcpStream, Rc<Shared<Echo>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap());
+    let (client, accepted) = tokio::join!(client, listener.accept());
+    let (tcp, _) = accepted.unwrap();
+    (client.unwrap(), serving(Stream::Plain(tcp)))
+}
+
+/// Serves a connection.
+fn serving(stream: Stream) -> Rc<Shared<Echo>> {
     let settings = Settings {
         workers: 1,
         name: "test",
@@ -125,12 +134,9 @@ async fn client() -> (TcpStream, Rc<Shared<Echo>>) {
         drain: Duration::ZERO,
     };
     let shared = Rc::new(Shared::new(Rc::new(Echo), settings));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address: SocketAddr = listener.local_addr().unwrap();
-    let client = TcpStream::connect(address).await.unwrap();
-    let (tcp, address) = listener.accept().await.unwrap();
-    spawn_local(serve(Rc::clone(&shared), Stream::Plain(tcp), address));
-    (client, shared)
+    let address = (Ipv4Addr::LOCALHOST, 1).into();
+    spawn_local(serve(Rc::clone(&shared), stream, address));
+    shared
 }
 
 /// Sends this and reads until the answer ends so.
@@ -358,6 +364,36 @@ async fn a_reader_that_stops_is_let_go() {
         let read = client.read_to_end(&mut answer).await;
         assert!(read.is_err(), "it is reset");
         assert!(answer.len() < 64 * 1024 * 1024);
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_below_the_least_rate_is_let_go() {
+    let test = async {
+        for (bytes, borne) in [(100, false), (1000, true)] {
+            // Whose buffer is small, so that what it reads makes room at once.
+            let (mut client, ours) = UnixStream::pair().unwrap();
+            socket2::SockRef::from(&ours)
+                .set_send_buffer_size(4096)
+                .unwrap();
+            let shared = serving(Stream::Unix(ours));
+            let request = b"GET /huge HTTP/1.1\r\nHost: a\r\n\r\n";
+            client.write_all(request).await.unwrap();
+            let mut piece = vec![0; bytes];
+            client.read_exact(&mut piece).await.unwrap();
+            let reading = async {
+                for _ in 0..120 {
+                    client.read_exact(&mut piece).await.unwrap();
+                    seconds(1).await;
+                }
+            };
+            let let_go = tokio::select! {
+                () = reading => false,
+                () = shared.drain.empty() => true,
+            };
+            assert_eq!(let_go, !borne, "{bytes} bytes a second");
+        }
     };
     LocalSet::new().run_until(test).await;
 }

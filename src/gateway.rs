@@ -1,13 +1,14 @@
 //! The parts of a running proxy, put together: from a checked configuration to listeners that serve.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use rustls::pki_types::UnixTime;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::admin::{Admin, State};
@@ -16,7 +17,8 @@ use crate::incident::{Incidents, Recording, Redactor};
 use crate::page::{PageProblem, Pages};
 use crate::proxy::{Body, Proxy, Route, Snapshot};
 use crate::request_id::IdKey;
-use crate::server::{Handler, Incoming, Peer, Server, Settings, Unreadable};
+use crate::server::{Handler, Incoming, Listener, Peer, Server, Settings, Tls, Unreadable};
+use crate::tls::{Certificates, Files, Pair, Taken, Watch};
 use crate::upstream::{BodyLimits, Upstream};
 
 /// Connections that the kernel holds for a listener until a worker accepts them.
@@ -25,6 +27,8 @@ const BACKLOG: i32 = 1024;
 /// A running proxy. Dropped, it ends at once.
 pub struct Gateway {
     server: Server,
+    listening: Vec<Listen>,
+    watch: Option<Watch>,
     admin: Option<Server>,
     state: Arc<State>,
     incidents: Incidents,
@@ -41,7 +45,8 @@ impl Gateway {
     pub fn start(config: &Config) -> Result<Self, Report> {
         let workers = workers(config);
         let snapshot = Arc::new(snapshot(config, workers)?);
-        let listeners = bind(&addresses(config))?;
+        let (tls, watch) = secure(config)?.unzip();
+        let listeners = bind_listeners(&config.server.listen, tls.as_ref())?;
         let operators = bind_operators(&config.admin)?;
         let started = Incidents::start(&config.incidents);
         let (incidents, recording) =
@@ -57,7 +62,9 @@ impl Gateway {
         let make = move |worker| Proxy::new(Arc::clone(&snapshot), kept.clone(), &key, worker);
         let server = Server::start(&listeners, &settings(config, workers), make).map_err(failed)?;
         Ok(Self {
+            listening: listening(&server, &listeners),
             server,
+            watch,
             admin,
             state,
             incidents,
@@ -69,6 +76,25 @@ impl Gateway {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         self.server.addresses()
+    }
+
+    /// Where visitors reach it, as the configuration would say it.
+    #[must_use]
+    pub fn listening(&self) -> &[Listen] {
+        &self.listening
+    }
+
+    /// Takes certificates over whose files change. Does not end.
+    ///
+    /// Cancel safe.
+    pub async fn keep_certificates(&mut self) {
+        let Some(watch) = &mut self.watch else {
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::time::sleep(Watch::EVERY).await;
+            watch.look().into_iter().for_each(tell);
+        }
     }
 
     /// The addresses of the operator's listener.
@@ -254,7 +280,7 @@ fn settings(config: &Config, workers: usize) -> Settings {
     }
 }
 
-fn serve_admin(listeners: &[TcpListener], state: Arc<State>) -> io::Result<Server> {
+fn serve_admin(listeners: &[Listener], state: Arc<State>) -> io::Result<Server> {
     let settings = Settings {
         workers: 1,
         name: "admin",
@@ -268,16 +294,83 @@ fn serve_admin(listeners: &[TcpListener], state: Arc<State>) -> io::Result<Serve
     })
 }
 
-fn addresses(config: &Config) -> Vec<SocketAddr> {
-    let plain = |listen: &Listen| match listen {
-        Listen::Tcp(address) => Some(*address),
-        Listen::Tls(_) | Listen::Unix(_) => None,
+/// TLS with the configured certificates, where anything listens with it, and what looks after their files.
+fn secure(config: &Config) -> Result<Option<(Arc<Tls>, Watch)>, Report> {
+    let settings = &config.server.tls;
+    if !(config.server.listen.iter()).any(|listen| matches!(listen, Listen::Tls(_))) {
+        return Ok(None);
+    }
+    let (mut pairs, mut problems) = (Vec::new(), Report::default());
+    for certificate in &settings.certificates {
+        let files = Files {
+            chain: config.folder.join(&certificate.chain),
+            key: config.folder.join(&certificate.key),
+        };
+        match Pair::read(&files) {
+            Ok(pair) => pairs.push(pair),
+            Err(faults) => faults
+                .into_iter()
+                .for_each(|fault| problems.add(Report::of(fault.title, fault.hint))),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let certificates = Arc::new(Certificates::new(&pairs));
+    let tls = Tls::new(Arc::clone(&certificates), settings.min_version == "1.3")
+        .map_err(|error| Report::of(format!("cannot start TLS: {error}"), ""))?;
+    Ok(Some((Arc::new(tls), Watch::new(certificates, pairs))))
+}
+
+/// Says what became of a certificate whose files have changed.
+fn tell(taken: Taken) {
+    match taken {
+        Taken::New(pair) => {
+            tracing::info!(chain = %pair.files.chain.display(), "a changed certificate is in use");
+            for concern in pair.concerns(UnixTime::now()) {
+                tracing::warn!("{}: {}", concern.title, concern.hint);
+            }
+        }
+        Taken::Kept(faults) => {
+            let why: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            tracing::warn!(
+                "a changed certificate cannot be used, and the one before stays: {}",
+                why.join("; ")
+            );
+        }
+    }
+}
+
+/// Binds the visitors' addresses, each with what is spoken there.
+fn bind_listeners(listen: &[Listen], tls: Option<&Arc<Tls>>) -> Result<Vec<Listener>, Report> {
+    let spoken = |listen: &Listen| match listen {
+        Listen::Tcp(address) => Some((*address, None)),
+        Listen::Tls(address) => Some((*address, tls.cloned())),
+        Listen::Unix(_) => None,
     };
-    config.server.listen.iter().filter_map(plain).collect()
+    let (addresses, tls): (Vec<_>, Vec<_>) = listen.iter().filter_map(spoken).unzip();
+    let bound = bind(&addresses)?.into_iter().zip(tls);
+    Ok(bound
+        .map(|(listener, tls)| Listener { tls, ..listener })
+        .collect())
+}
+
+/// What a server listens on, the ports that the kernel chose filled in.
+fn listening(server: &Server, listeners: &[Listener]) -> Vec<Listen> {
+    let spoken = |(address, listener): (&SocketAddr, &Listener)| match listener.tls {
+        Some(_) => Listen::Tls(*address),
+        None => Listen::Tcp(*address),
+    };
+    server
+        .addresses()
+        .iter()
+        .zip(listeners)
+        .map(spoken)
+        .collect()
 }
 
 /// Binds all addresses, or says of each that cannot be bound why.
-fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Report> {
+fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>, Report> {
     let (mut bound, mut problems) = (Vec::new(), Report::default());
     for address in addresses {
         match listen(*address) {
@@ -293,7 +386,7 @@ fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Report> {
 }
 
 /// Binds the operator's addresses; of those that nobody has asked for, the ones that are free.
-fn bind_operators(admin: &config::Admin) -> Result<Vec<TcpListener>, Report> {
+fn bind_operators(admin: &config::Admin) -> Result<Vec<Listener>, Report> {
     if !admin.optional {
         return bind(&admin.listen);
     }
@@ -311,7 +404,7 @@ fn bind_operators(admin: &config::Admin) -> Result<Vec<TcpListener>, Report> {
 }
 
 /// A listener without `SO_REUSEPORT`, so that a second process on a taken port is told so.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr) -> io::Result<Listener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -321,7 +414,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(Listener {
+        socket: socket.into(),
+        tls: None,
+    })
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {

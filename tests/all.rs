@@ -34,3 +34,4 @@ mod shutdown;
 mod store;
 mod streaming;
 mod support;
+mod tls;

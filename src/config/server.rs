@@ -157,7 +157,8 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerTls {
-    /// Certificates, chosen by the server name that the client asks for.
+    /// Certificates, chosen by the server name that the client asks for; the first is for those who ask for none of them. Files that
+    /// change are read again.
     pub certificates: Vec<Certificate>,
     /// The oldest version of TLS that is spoken: `"1.2"` or `"1.3"`.
     pub min_version: String,
@@ -167,7 +168,7 @@ pub struct ServerTls {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
-    /// The chain, the leaf first.
+    /// The chain, the leaf first, then each that vouches for the one before.
     pub chain: PathBuf,
     /// The private key.
     pub key: PathBuf,

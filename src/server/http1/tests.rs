@@ -74,7 +74,11 @@ async fn client() -> (TcpStream, Rc<Shared<Echo>>) {
     let address: SocketAddr = listener.local_addr().unwrap();
     let client = TcpStream::connect(address).await.unwrap();
     let (tcp, address) = listener.accept().await.unwrap();
-    spawn_local(serve(Rc::clone(&shared), Stream::Plain(tcp), address));
+    spawn_local(serve(
+        Rc::clone(&shared),
+        Stream::Plain(tcp),
+        Peer::new(address, None),
+    ));
     (client, shared)
 }
 

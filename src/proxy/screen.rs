@@ -23,6 +23,9 @@ pub(super) fn screen(exchange: &Exchange, limits: &Limits) -> Result<(), Refusal
     }
     target(exchange)?;
     host(exchange)?;
+    if exchange.peer.is_misdirected(exchange.host()) {
+        return Err(Refusal::Misdirected);
+    }
     let glance = &exchange.glance;
     if glance.transfer_encoding || glance.content_length {
         framing(&exchange.headers, exchange.version)?;

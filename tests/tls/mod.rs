@@ -368,3 +368,36 @@ fn an_answer_that_ends_with_its_connection_is_told_from_one_that_is_cut() {
         chunked.end
     );
 }
+
+#[test]
+fn a_request_for_a_host_of_another_certificate_is_misdirected() {
+    let origin = Origin::answering(FINE);
+    let authority = Authority::new();
+    let shop = authority.certify(&["shop.example", "*.shop.example"]);
+    let bank = authority.certify(&["bank.example", "vault.shop.example"]);
+    let (gateway, _folder) = listening(&origin, &[&shop, &bank], "");
+    let visitor = Visitor::credulous(&[]);
+    for (name, host, status) in [
+        ("shop.example", "shop.example", 200),
+        ("shop.example", "SHOP.example:443", 200),
+        ("shop.example", "www.shop.example", 200),
+        // The client was shown a certificate that is for it too.
+        ("shop.example", "vault.shop.example", 200),
+        ("shop.example", "bank.example", 421),
+        ("vault.shop.example", "bank.example", 200),
+        ("bank.example", "shop.example.", 421),
+        // Under the first certificate, as is whatever no certificate names.
+        ("nobody.example", "bank.example", 421),
+        ("nobody.example", "nobody.example", 200),
+        ("shop.example", "127.0.0.1", 200),
+        ("shop.example", "internal", 200),
+    ] {
+        let mut client = Client::within(visitor.connect(gateway.address(), name));
+        let answer = client.ask(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(answer.status, status, "{name} {host}");
+    }
+    let silent = Visitor::credulous(&[]).silent();
+    let request = "GET / HTTP/1.1\r\nHost: bank.example\r\n\r\n";
+    let answer = silent.ask(gateway.address(), "shop.example", request);
+    assert_eq!(answer.status, 200, "who asked for no name cannot do better");
+}

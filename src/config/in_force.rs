@@ -18,8 +18,6 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("upstreams.*.endpoints.weight", &["1"]),
     ("upstreams.*.health", &[]),
     ("upstreams.*.retry.budget", &[]),
-    ("upstreams.*.tls.certificate", &[]),
-    ("upstreams.*.tls.key", &[]),
     ("intercept.only", &["all"]),
     ("intercept.reveal", &[]),
     ("intercept.disguise", &[]),

@@ -14,6 +14,7 @@ use rcgen::{
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, ServerConfig,
     ServerConnection, SignatureScheme, StreamOwned, SupportedProtocolVersion,
@@ -36,6 +37,28 @@ impl TlsOrigin {
         Self {
             origin,
             authority: written(&authority),
+        }
+    }
+
+    /// An app that speaks to those alone whom `clients` vouches for.
+    pub fn for_clients_of(clients: &Authority, name: &str, bytes: &'static [u8]) -> Self {
+        let authority = Authority::new();
+        let mut roots = RootCertStore::empty();
+        roots.add(clients.certificate.clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+        let (certificate, key) =
+            authority.issue(&Authority::params(&[name]), &KeyPair::generate().unwrap());
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let origin = Origin::raw(move |stream, _| answer(stream, &config, bytes));
+        Self {
+            origin,
+            authority: written(&authority.certificate),
         }
     }
 

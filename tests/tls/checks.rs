@@ -175,3 +175,26 @@ fn a_name_in_two_certificates_is_warned_of() {
         "{said}"
     );
 }
+
+#[test]
+fn check_looks_at_client_certificates_and_warns_of_what_is_not_verified() {
+    let authority = Authority::new();
+    let (one, other) = (authority.certify(&["a"]), authority.certify(&["b"]));
+    let tls = "[upstreams.app.tls]\ncertificate = \"c.pem\"\nkey = \"c.key\"\ninsecure = true";
+    let (code, said) = checked(tls, &[("c.pem", &one.chain), ("c.key", &other.key)]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("`c.key` is not the key of the certificate in `c.pem`"),
+        "{said}"
+    );
+    assert!(
+        said.contains("pardon.toml:6:7") && said.contains("\n1 problem\n"),
+        "{said}"
+    );
+    let (code, said) = checked(tls, &[("c.pem", &one.chain), ("c.key", &one.key)]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("warning: any certificate is accepted"),
+        "{said}"
+    );
+}

@@ -10,7 +10,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, SignatureScheme};
 
 use crate::support::tls::{Authority, Issued, Secured, Visitor};
-use crate::support::{Client, End, Folder, Gateway, Origin, PATIENCE, eventually, get};
+use crate::support::{Client, End, Folder, Gateway, Origin, PATIENCE, TlsOrigin, eventually, get};
 
 const FINE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
 
@@ -400,4 +400,21 @@ fn a_request_for_a_host_of_another_certificate_is_misdirected() {
     let request = "GET / HTTP/1.1\r\nHost: bank.example\r\n\r\n";
     let answer = silent.ask(gateway.address(), "shop.example", request);
     assert_eq!(answer.status, 200, "who asked for no name cannot do better");
+}
+
+#[test]
+fn an_app_that_asks_for_it_is_shown_a_client_certificate() {
+    let clients = Authority::new();
+    let app = TlsOrigin::for_clients_of(&clients, "127.0.0.1", FINE);
+    let folder = Folder::new();
+    clients.certify(&["pardon"]).write(&folder, "client");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let ca = format!("[upstreams.app.tls]\nca = {:?}\n", app.authority);
+    let own = format!(
+        "{ca}certificate = {:?}\nkey = {:?}\n",
+        path("client.pem"),
+        path("client.key")
+    );
+    assert_eq!(Gateway::at(&app.url(), &own).get("/", "").status, 200);
+    assert_eq!(Gateway::at(&app.url(), &ca).get("/", "").status, 502);
 }

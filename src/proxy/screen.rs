@@ -23,7 +23,8 @@ pub(super) fn screen(exchange: &Exchange, limits: &Limits) -> Result<(), Refusal
     }
     target(exchange)?;
     host(exchange)?;
-    if exchange.peer.is_misdirected(exchange.host()) {
+    let peer = &exchange.peer;
+    if peer.is_secure() && peer.is_misdirected(exchange.host()) {
         return Err(Refusal::Misdirected);
     }
     let glance = &exchange.glance;

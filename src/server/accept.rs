@@ -307,22 +307,26 @@ async fn receive<H: Handler>(mut inbox: Inbox, shared: Rc<Shared<H>>) {
 
 fn begin<H: Handler>(visit: Visit, seat: Seat, shared: &Rc<Shared<H>>) {
     let shared = Rc::clone(shared);
+    let Visit {
+        stream,
+        address,
+        tls,
+    } = visit;
+    // Where this fails the first read does too, and says it better.
+    drop(stream.set_nodelay(true));
+    let Some(tls) = tls else {
+        let peer = Rc::new(Peer::new(address, None));
+        spawn_local(async move {
+            http1::serve(shared, Stream::Plain(stream), peer).await;
+            drop(seat);
+        });
+        return;
+    };
     spawn_local(async move {
-        let Visit {
-            stream,
-            address,
-            tls,
-        } = visit;
-        // Where this fails the first read does too, and says it better.
-        drop(stream.set_nodelay(true));
-        let begun = match tls {
-            None => Some((Stream::Plain(stream), Peer::new(address, None))),
-            // Boxed, so that other connections do not hold the room for a handshake.
-            Some(tls) => Box::pin(tls::accept(stream, tls, &shared))
-                .await
-                .map(|(stream, secured)| (stream, Peer::new(address, Some(secured)))),
-        };
-        if let Some((stream, peer)) = begun {
+        // Boxed, so that the connection does not hold the room for its handshake.
+        let begun = Box::pin(tls::accept(stream, tls, &shared)).await;
+        if let Some((stream, secured)) = begun {
+            let peer = Rc::new(Peer::new(address, Some(secured)));
             http1::serve(shared, stream, peer).await;
         }
         drop(seat);

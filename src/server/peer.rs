@@ -42,11 +42,13 @@ impl Peer {
     /// The scheme that it speaks.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
-        if self.secured.is_some() {
-            "https"
-        } else {
-            "http"
-        }
+        if self.is_secure() { "https" } else { "http" }
+    }
+
+    /// Whether the connection is within TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.secured.is_some()
     }
 
     /// Whether a request for `host`, without port, belongs on a connection that was opened for another name: there is a

@@ -50,7 +50,7 @@ impl Scratch {
 pub(in crate::server) async fn serve<H: Handler>(
     shared: Rc<Shared<H>>,
     stream: Stream,
-    peer: Peer,
+    peer: Rc<Peer>,
 ) {
     let mut connection = Connection::new(&shared, stream, peer);
     let ended = loop {
@@ -67,7 +67,8 @@ pub(in crate::server) async fn serve<H: Handler>(
     match ended {
         End::Closed => {}
         End::Aborted => connection.core.borrow_mut().stream().abort(),
-        End::Unread => drop(timeout(LINGER.1, connection.linger()).await),
+        // Boxed, so that no connection holds the room for it before.
+        End::Unread => drop(timeout(LINGER.1, Box::pin(connection.linger())).await),
     }
 }
 
@@ -110,9 +111,9 @@ struct Connection<H: Handler> {
 }
 
 impl<H: Handler> Connection<H> {
-    fn new(shared: &Rc<Shared<H>>, stream: Stream, peer: Peer) -> Self {
+    fn new(shared: &Rc<Shared<H>>, stream: Stream, peer: Rc<Peer>) -> Self {
         Self {
-            peer: Rc::new(peer),
+            peer,
             core: Rc::new(RefCell::new(Core::new(stream))),
             output: Output::new(),
             search: Search::default(),
@@ -378,7 +379,7 @@ impl<H: Handler> Connection<H> {
     /// Ends a connection on which nothing is under way: where that is seen from its socket's end alone, it is not said.
     async fn leave(&self) -> End {
         if self.core.borrow_mut().stream().is_tls() {
-            return self.close().await;
+            return Box::pin(self.close()).await;
         }
         End::Closed
     }

@@ -77,7 +77,7 @@ async fn client() -> (TcpStream, Rc<Shared<Echo>>) {
     spawn_local(serve(
         Rc::clone(&shared),
         Stream::Plain(tcp),
-        Peer::new(address, None),
+        Rc::new(Peer::new(address, None)),
     ));
     (client, shared)
 }

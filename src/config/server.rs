@@ -33,7 +33,7 @@ pub struct Server {
     pub drain: Period,
     /// How long new connections are still accepted after SIGTERM, while `/readyz` says no.
     pub shutdown_delay: Period,
-    /// Client connections that may be open at once; a further one is answered 503 and closed.
+    /// Client connections that may be open at once; a further one is answered 503 and closed, on a TLS port closed.
     pub max_connections: usize,
     /// Whether requests to the app carry a `Via` field.
     pub via: bool,

@@ -70,7 +70,7 @@ pub struct Settings {
     pub workers: usize,
     /// The workers' thread name, before their number.
     pub name: &'static str,
-    /// Connections open at once; a further one is answered 503 and closed.
+    /// Connections open at once; a further one is answered 503 and closed, on a TLS port closed.
     pub max_connections: usize,
     /// How long a client may take.
     pub timeouts: config::ServerTimeouts,

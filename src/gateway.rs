@@ -1,13 +1,14 @@
 //! The parts of a running proxy, put together: from a checked configuration to listeners that serve.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{Request, Response};
+use rustls::pki_types::UnixTime;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::admin::{Admin, Sources, State};
@@ -16,9 +17,10 @@ use crate::incident::{Incidents, Recording, Redactor};
 use crate::page::{PageProblem, Pages};
 use crate::proxy::{Body, Proxy, Route, Snapshot};
 use crate::request_id::IdKey;
-use crate::server::{Handler, Incoming, Peer, Server, Settings, Unreadable};
+use crate::server::{Handler, Incoming, Listener, Peer, Server, Settings, Tls, Unreadable};
 use crate::telemetry::Meters;
-use crate::upstream::{BodyLimits, Upstream, Watch};
+use crate::tls::{Certificates, Files, Pair, Taken, Watch};
+use crate::upstream::{self, BodyLimits, Upstream};
 
 /// Connections that the kernel holds for a listener until a worker accepts them.
 const BACKLOG: i32 = 1024;
@@ -26,9 +28,11 @@ const BACKLOG: i32 = 1024;
 /// A running proxy. Dropped, it ends at once.
 pub struct Gateway {
     server: Server,
+    listening: Vec<Listen>,
+    certificates: Option<Watch>,
     admin: Option<Server>,
     state: Arc<State>,
-    watch: Watch,
+    watch: upstream::Watch,
     incidents: Incidents,
     // Last: what the workers have handed in is written before this is gone.
     recording: Recording,
@@ -44,7 +48,8 @@ impl Gateway {
         let workers = workers(config);
         let snapshot = Arc::new(snapshot(config, workers)?);
         let token = token(config)?;
-        let listeners = bind(&addresses(config))?;
+        let (tls, certificates) = secure(config)?.unzip();
+        let listeners = bind_listeners(&config.server.listen, tls.as_ref())?;
         let operators = bind_operators(&config.admin)?;
         let started = Incidents::start(&config.incidents);
         let (incidents, recording) =
@@ -52,7 +57,7 @@ impl Gateway {
         let failed = |error: io::Error| Report::of(format!("cannot start: {error}"), "");
         let upstreams = snapshot.upstreams.iter();
         let upstreams = upstreams.map(|(upstream, _)| Arc::clone(upstream));
-        let watch = Watch::start(upstreams).map_err(failed)?;
+        let watch = upstream::Watch::start(upstreams).map_err(failed)?;
         let key = Arc::new(IdKey::with_floor(incidents.newest_millis()));
         let kept = incidents.clone();
         let meters = Arc::new(Meters::new(workers));
@@ -79,7 +84,9 @@ impl Gateway {
             .transpose()
             .map_err(failed)?;
         Ok(Self {
+            listening: listening(&server, &listeners),
             server,
+            certificates,
             admin,
             state,
             watch,
@@ -92,6 +99,25 @@ impl Gateway {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         self.server.addresses()
+    }
+
+    /// Where visitors reach it, as the configuration would say it.
+    #[must_use]
+    pub fn listening(&self) -> &[Listen] {
+        &self.listening
+    }
+
+    /// Takes certificates over whose files change. Does not end.
+    ///
+    /// Cancel safe.
+    pub async fn keep_certificates(&mut self) {
+        let Some(watch) = &mut self.certificates else {
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::time::sleep(Watch::EVERY).await;
+            watch.look().into_iter().for_each(tell);
+        }
     }
 
     /// The addresses of the operator's listener.
@@ -300,7 +326,7 @@ fn token(config: &Config) -> Result<Option<Token>, Report> {
 }
 
 fn serve_admin(
-    listeners: &[TcpListener],
+    listeners: &[Listener],
     sources: Sources,
     token: Option<Token>,
 ) -> io::Result<Server> {
@@ -317,16 +343,83 @@ fn serve_admin(
     })
 }
 
-fn addresses(config: &Config) -> Vec<SocketAddr> {
-    let plain = |listen: &Listen| match listen {
-        Listen::Tcp(address) => Some(*address),
-        Listen::Tls(_) | Listen::Unix(_) => None,
+/// TLS with the configured certificates, where anything listens with it, and what looks after their files.
+fn secure(config: &Config) -> Result<Option<(Arc<Tls>, Watch)>, Report> {
+    let settings = &config.server.tls;
+    if !(config.server.listen.iter()).any(|listen| matches!(listen, Listen::Tls(_))) {
+        return Ok(None);
+    }
+    let (mut pairs, mut problems) = (Vec::new(), Report::default());
+    for certificate in &settings.certificates {
+        let files = Files {
+            chain: config.folder.join(&certificate.chain),
+            key: config.folder.join(&certificate.key),
+        };
+        match Pair::read(&files) {
+            Ok(pair) => pairs.push(pair),
+            Err(faults) => faults
+                .into_iter()
+                .for_each(|fault| problems.add(Report::of(fault.title, fault.hint))),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let certificates = Arc::new(Certificates::new(&pairs));
+    let tls = Tls::new(Arc::clone(&certificates), settings.min_version == "1.3")
+        .map_err(|error| Report::of(format!("cannot start TLS: {error}"), ""))?;
+    Ok(Some((Arc::new(tls), Watch::new(certificates, pairs))))
+}
+
+/// Says what became of a certificate whose files have changed.
+fn tell(taken: Taken) {
+    match taken {
+        Taken::New(pair) => {
+            tracing::info!(chain = %pair.files.chain.display(), "a changed certificate is in use");
+            for concern in pair.concerns(UnixTime::now()) {
+                tracing::warn!("{}: {}", concern.title, concern.hint);
+            }
+        }
+        Taken::Kept(faults) => {
+            let why: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            tracing::warn!(
+                "a changed certificate cannot be used, and the one before stays: {}",
+                why.join("; ")
+            );
+        }
+    }
+}
+
+/// Binds the visitors' addresses, each with what is spoken there.
+fn bind_listeners(listen: &[Listen], tls: Option<&Arc<Tls>>) -> Result<Vec<Listener>, Report> {
+    let spoken = |listen: &Listen| match listen {
+        Listen::Tcp(address) => Some((*address, None)),
+        Listen::Tls(address) => Some((*address, tls.cloned())),
+        Listen::Unix(_) => None,
     };
-    config.server.listen.iter().filter_map(plain).collect()
+    let (addresses, tls): (Vec<_>, Vec<_>) = listen.iter().filter_map(spoken).unzip();
+    let bound = bind(&addresses)?.into_iter().zip(tls);
+    Ok(bound
+        .map(|(listener, tls)| Listener { tls, ..listener })
+        .collect())
+}
+
+/// What a server listens on, the ports that the kernel chose filled in.
+fn listening(server: &Server, listeners: &[Listener]) -> Vec<Listen> {
+    let spoken = |(address, listener): (&SocketAddr, &Listener)| match listener.tls {
+        Some(_) => Listen::Tls(*address),
+        None => Listen::Tcp(*address),
+    };
+    server
+        .addresses()
+        .iter()
+        .zip(listeners)
+        .map(spoken)
+        .collect()
 }
 
 /// Binds all addresses, or says of each that cannot be bound why.
-fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Report> {
+fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>, Report> {
     let (mut bound, mut problems) = (Vec::new(), Report::default());
     for address in addresses {
         match listen(*address) {
@@ -342,7 +435,7 @@ fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Report> {
 }
 
 /// Binds the operator's addresses; of those that nobody has asked for, the ones that are free.
-fn bind_operators(admin: &config::Admin) -> Result<Vec<TcpListener>, Report> {
+fn bind_operators(admin: &config::Admin) -> Result<Vec<Listener>, Report> {
     if !admin.optional {
         return bind(&admin.listen);
     }
@@ -360,7 +453,7 @@ fn bind_operators(admin: &config::Admin) -> Result<Vec<TcpListener>, Report> {
 }
 
 /// A listener without `SO_REUSEPORT`, so that a second process on a taken port is told so.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr) -> io::Result<Listener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -370,7 +463,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(Listener {
+        socket: socket.into(),
+        tls: None,
+    })
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {

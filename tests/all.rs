@@ -36,4 +36,5 @@ mod shutdown;
 mod store;
 mod streaming;
 mod support;
+mod tls;
 mod traces;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Modules that everyone may use.
-const EVERYONES: [&str; 4] = ["config", "http1", "request_id", "telemetry"];
+const EVERYONES: [&str; 5] = ["config", "http1", "request_id", "telemetry", "tls"];
 
 /// Lines of a file before its tests.
 const MAX_LINES: usize = 500;
@@ -39,7 +39,7 @@ fn direction(module: &str) -> Option<Uses> {
             "page",
         ]),
         "admin" => Uses::These(&["server", "upstream", "incident", "page"]),
-        "demo" => Uses::Nothing,
+        "demo" | "tls" => Uses::Nothing,
         _ => return None,
     })
 }

@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         // Before anybody can know that it listens, so that no signal finds the process without an answer to it.
         let signals = Signals::listen()?;
         let gateway = Gateway::start(&loaded.config)?;
-        for address in gateway.addresses() {
+        for address in gateway.listening() {
             tracing::info!(%address, "listening");
         }
         for address in gateway.admin_addresses() {
@@ -80,7 +80,10 @@ pub(super) fn on_this_thread<T>(future: impl Future<Output = T>) -> io::Result<T
 
 /// Serves until a signal says to stop; then finishes what is in flight, unless a second signal comes.
 pub(super) async fn serve(mut gateway: Gateway, mut signals: Signals) -> ExitCode {
-    signals.stop().await;
+    tokio::select! {
+        () = signals.stop() => {}
+        () = gateway.keep_certificates() => {}
+    }
     tracing::info!(
         connections = gateway.connections(),
         "stopping: finishing what is in flight"

@@ -10,13 +10,9 @@ use super::tree::Value;
 const NOT_YET: &[(&str, &[&str])] = &[
     ("server.proxy_protocol", &[]),
     ("server.shutdown_delay", &["0s"]),
-    ("server.tls", &[]),
-    ("server.timeouts.handshake", &[]),
     ("server.limits.h2_streams", &[]),
     ("server.limits.h2_resets", &[]),
     ("upstreams.*.protocol", &["auto", "http1"]),
-    ("upstreams.*.tls.certificate", &[]),
-    ("upstreams.*.tls.key", &[]),
     ("intercept.only", &["all"]),
     ("intercept.reveal", &[]),
     ("intercept.disguise", &[]),
@@ -114,12 +110,12 @@ mod tests {
 
     #[test]
     fn keys_without_a_stage_are_named_once_with_their_lines() {
-        let text = "[server]\nproxy_protocol = true\ndrain = \"1s\"\nshutdown_delay = \"0s\"\ntls.min_version = \"1.3\"\n\
+        let text = "[server]\nproxy_protocol = true\ndrain = \"1s\"\nshutdown_delay = \"0s\"\nlimits.h2_streams = 7\n\
                     [upstreams.app]\nprotocol = \"http2\"\n[pages]\nqr = false\n\
                     [[routes]]\n[routes.maintenance]\non = true\nmessage = \"\"\n";
         let root = DeTable::parse(text).unwrap().into_inner();
         let warning = warning(&root, &Source::new("pardon.toml", text)).unwrap();
-        let expected = "[server] proxy_protocol (line 2)\n[server.tls] min_version (line 5)\n\
+        let expected = "[server] proxy_protocol (line 2)\n[server.limits] h2_streams (line 5)\n\
                         [upstreams.app] protocol (line 7)\n[routes.maintenance] on (line 12)";
         assert_eq!(warning.hint, expected);
     }

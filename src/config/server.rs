@@ -33,7 +33,7 @@ pub struct Server {
     pub drain: Period,
     /// How long new connections are still accepted after SIGTERM, while `/readyz` says no.
     pub shutdown_delay: Period,
-    /// Client connections that may be open at once; a further one is answered 503 and closed.
+    /// Client connections that may be open at once; a further one is answered 503 and closed, on a TLS port closed.
     pub max_connections: usize,
     /// Whether requests to the app carry a `Via` field.
     pub via: bool,
@@ -170,7 +170,8 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerTls {
-    /// Certificates, chosen by the server name that the client asks for.
+    /// Certificates, chosen by the server name that the client asks for; the first is for those who ask for none of them. Files that
+    /// change are read again.
     pub certificates: Vec<Certificate>,
     /// The oldest version of TLS that is spoken: `"1.2"` or `"1.3"`.
     pub min_version: String,
@@ -180,7 +181,7 @@ pub struct ServerTls {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
-    /// The chain, the leaf first.
+    /// The chain, the leaf first, then each that vouches for the one before.
     pub chain: PathBuf,
     /// The private key.
     pub key: PathBuf,

@@ -44,6 +44,8 @@ pub(crate) struct Output {
     ended: bool,
     sent: bool,
     begun: bool,
+    /// Whether what was written is held up below: TLS has room of its own.
+    held_up: bool,
     /// Whether the body's trailers were taken.
     trailers: bool,
     /// How many bytes have left so far, of this message and those before it.
@@ -73,6 +75,7 @@ impl Output {
             ended: true,
             sent: true,
             begun: false,
+            held_up: false,
             trailers: false,
             left: 0,
         }
@@ -113,7 +116,7 @@ impl Output {
 
     /// Whether something is waiting to leave.
     pub(crate) fn is_blocked(&self) -> bool {
-        !self.is_empty()
+        !self.is_empty() || self.held_up
     }
 
     /// What was taken of the body when nothing has left; `None` where more was taken than one piece.
@@ -153,7 +156,9 @@ impl Output {
                 if self.wants_piece() && !waits {
                     continue;
                 }
-                ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(|_| Unsent::Io)?;
+                let flushed = Pin::new(&mut *io).poll_flush(cx);
+                self.held_up = flushed.is_pending();
+                ready!(flushed).map_err(|_| Unsent::Io)?;
                 if waits {
                     return Poll::Pending;
                 }
@@ -281,5 +286,47 @@ impl Output {
         }
         self.line.extend_from_slice(b"\r\n");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    /// Takes everything and holds it, as TLS does while its socket has no room.
+    struct Holding;
+
+    impl AsyncWrite for Holding {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn what_is_held_below_has_not_been_taken() {
+        let mut output = Output::new();
+        output.begin(Framing::Length(4), |line| {
+            line.extend_from_slice(b"HTTP/1.1 200 OK\r\n\r\n");
+            None
+        });
+        let mut body = Full::new(Bytes::from_static(b"fine"));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let sent = output.poll_send(&mut cx, &mut Holding, Pin::new(&mut body));
+        assert!(sent.is_pending());
+        assert_eq!((output.is_blocked(), output.left()), (true, 23));
     }
 }

@@ -39,6 +39,8 @@ pub(super) enum Refusal {
     TargetTooLong,
     /// It expects something unknown.
     Expectation,
+    /// Its host is served under another certificate than the one that its connection was opened with.
+    Misdirected,
 }
 
 impl Refusal {
@@ -52,13 +54,14 @@ impl Refusal {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         }
     }
 
     /// Whether the connection may be used again: not where it is uncertain what of the request is still to come.
     fn closes(self) -> bool {
         match self {
-            Self::NoRoute | Self::Expectation => false,
+            Self::NoRoute | Self::Expectation | Self::Misdirected => false,
             Self::Unreadable(_)
             | Self::Bad(_)
             | Self::BodyBroken
@@ -72,7 +75,7 @@ impl Refusal {
     /// others out.
     fn is_kept(self) -> bool {
         match self {
-            Self::NoRoute | Self::BodyTooLarge | Self::Expectation => true,
+            Self::NoRoute | Self::BodyTooLarge | Self::Expectation | Self::Misdirected => true,
             Self::Unreadable(_)
             | Self::Bad(_)
             | Self::BodyBroken
@@ -92,6 +95,7 @@ impl Refusal {
             Self::BodyTooLarge => "the body is too large",
             Self::TargetTooLong => "the target is too long",
             Self::Expectation => "an unknown expectation",
+            Self::Misdirected => "the connection was opened for a host with another certificate",
         }
     }
 }

@@ -22,6 +22,10 @@ pub(super) fn screen(exchange: &Exchange, limits: &Limits) -> Result<(), Refusal
     }
     target(exchange)?;
     host(exchange)?;
+    let peer = &exchange.peer;
+    if peer.is_secure() && peer.is_misdirected(exchange.host()) {
+        return Err(Refusal::Misdirected);
+    }
     let glance = &exchange.glance;
     if glance.expect {
         expectation(&exchange.headers)?;

@@ -1,7 +1,7 @@
 //! Workers: what each accepts, what it hands over, and how it ends.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::net::{SocketAddr, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +12,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
 use super::http1;
+use super::peer::Peer;
 use super::shared::Shared;
-use super::{Handler, Phase, Settings};
+use super::tls::{self, Tls};
+use super::{Handler, Listener, Phase, Settings};
 use crate::http1::Stream;
 use crate::telemetry::Counter;
 
@@ -31,7 +33,15 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 struct Accepted {
     stream: StdStream,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
     seat: Seat,
+}
+
+/// A socket that was accepted, in its worker's reactor.
+struct Visit {
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<Arc<Tls>>,
 }
 
 /// All workers of a server as each of them sees the others: how busy they are and where to hand a socket over.
@@ -136,7 +146,7 @@ pub(super) struct Worker {
     pub(super) index: usize,
     pub(super) inbox: Inbox,
     pub(super) crew: Arc<Crew>,
-    pub(super) listeners: Vec<StdListener>,
+    pub(super) listeners: Vec<Listener>,
     pub(super) settings: Settings,
     pub(super) phase: watch::Receiver<Phase>,
 }
@@ -184,7 +194,7 @@ async fn wait_for(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 
 /// Starts one accepting task a listener and one for the inbox.
 fn accept_all<H: Handler>(
-    listeners: Vec<StdListener>,
+    listeners: Vec<Listener>,
     index: usize,
     crew: &Arc<Crew>,
     inbox: Inbox,
@@ -192,9 +202,10 @@ fn accept_all<H: Handler>(
 ) -> io::Result<Vec<tokio::task::JoinHandle<()>>> {
     let mut tasks = Vec::with_capacity(listeners.len() + 1);
     for listener in listeners {
-        let listener = TcpListener::from_std(listener)?;
+        let socket = TcpListener::from_std(listener.socket)?;
         tasks.push(spawn_local(accept(
-            listener,
+            socket,
+            listener.tls,
             index,
             Arc::clone(crew),
             Rc::clone(shared),
@@ -207,13 +218,22 @@ fn accept_all<H: Handler>(
 /// Accepts from one listener, for this worker and for less busy ones.
 async fn accept<H: Handler>(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     index: usize,
     crew: Arc<Crew>,
     shared: Rc<Shared<H>>,
 ) {
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => admit(stream, address, index, &crew, &shared),
+            Ok((stream, address)) => {
+                let tls = tls.clone();
+                let visit = Visit {
+                    stream,
+                    address,
+                    tls,
+                };
+                admit(visit, index, &crew, &shared);
+            }
             Err(error) if is_clients(&error) => {}
             Err(error) => {
                 // Mostly the file descriptor limit: what is open goes on, and a pause keeps this from spinning.
@@ -234,26 +254,24 @@ fn is_clients(error: &io::Error) -> bool {
 }
 
 /// Finds the worker for a new socket: this one, a less busy one, or none past the limit.
-fn admit<H: Handler>(
-    stream: TcpStream,
-    address: SocketAddr,
-    index: usize,
-    crew: &Arc<Crew>,
-    shared: &Rc<Shared<H>>,
-) {
+fn admit<H: Handler>(visit: Visit, index: usize, crew: &Arc<Crew>, shared: &Rc<Shared<H>>) {
     let Some(seat) = crew.seat(index) else {
-        return turn_away(stream);
+        return turn_away(visit);
     };
     if seat.worker == index {
-        begin(stream, address, seat, shared);
-    } else if let Err(error) = hand_over(stream, address, seat, crew) {
+        begin(visit, seat, shared);
+    } else if let Err(error) = hand_over(visit, seat, crew) {
         tracing::debug!(%error, "a connection ended before it began");
     }
 }
 
-/// Says that there is no room, as far as the socket takes it at once.
-fn turn_away(stream: TcpStream) {
-    let said = stream
+/// Says that there is no room, as far as the socket takes it at once. Within TLS it would cost a handshake to say so.
+fn turn_away(visit: Visit) {
+    if visit.tls.is_some() {
+        return;
+    }
+    let said = visit
+        .stream
         .into_std()
         .and_then(|mut stream| io::Write::write(&mut stream, TOO_MANY));
     if let Err(error) = said {
@@ -262,18 +280,14 @@ fn turn_away(stream: TcpStream) {
 }
 
 /// Takes a socket out of this worker's reactor and sends it to another's.
-fn hand_over(
-    stream: TcpStream,
-    address: SocketAddr,
-    seat: Seat,
-    crew: &Arc<Crew>,
-) -> io::Result<()> {
-    let stream = stream.into_std()?;
+fn hand_over(visit: Visit, seat: Seat, crew: &Arc<Crew>) -> io::Result<()> {
+    let stream = visit.stream.into_std()?;
     if let Some(member) = crew.members.get(seat.worker) {
         // Where the other worker has ended, so does this one; the socket closes.
         drop(member.inbox.send(Accepted {
             stream,
-            address,
+            address: visit.address,
+            tls: visit.tls,
             seat,
         }));
     }
@@ -285,22 +299,48 @@ async fn receive<H: Handler>(mut inbox: Inbox, shared: Rc<Shared<H>>) {
     while let Some(Accepted {
         stream,
         address,
+        tls,
         seat,
     }) = inbox.0.recv().await
     {
         match TcpStream::from_std(stream) {
-            Ok(stream) => begin(stream, address, seat, &shared),
+            Ok(stream) => {
+                let visit = Visit {
+                    stream,
+                    address,
+                    tls,
+                };
+                begin(visit, seat, &shared);
+            }
             Err(error) => tracing::debug!(%error, "a connection ended before it began"),
         }
     }
 }
 
-fn begin<H: Handler>(stream: TcpStream, address: SocketAddr, seat: Seat, shared: &Rc<Shared<H>>) {
+fn begin<H: Handler>(visit: Visit, seat: Seat, shared: &Rc<Shared<H>>) {
     let shared = Rc::clone(shared);
+    let Visit {
+        stream,
+        address,
+        tls,
+    } = visit;
+    // Where this fails the first read does too, and says it better.
+    drop(stream.set_nodelay(true));
+    let Some(tls) = tls else {
+        let peer = Rc::new(Peer::new(address, None));
+        spawn_local(async move {
+            http1::serve(shared, Stream::Plain(stream), peer).await;
+            drop(seat);
+        });
+        return;
+    };
     spawn_local(async move {
-        // Where this fails the first read does too, and says it better.
-        drop(stream.set_nodelay(true));
-        http1::serve(shared, Stream::Plain(stream), address).await;
+        // Boxed, so that the connection does not hold the room for its handshake.
+        let begun = Box::pin(tls::accept(stream, tls, &shared)).await;
+        if let Some((stream, secured)) = begun {
+            let peer = Rc::new(Peer::new(address, Some(secured)));
+            http1::serve(shared, stream, peer).await;
+        }
         drop(seat);
     });
 }

@@ -12,6 +12,7 @@ mod drain;
 mod http1;
 mod peer;
 mod shared;
+mod tls;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -32,6 +33,7 @@ use crate::config;
 pub use accept::Crew;
 pub use http1::{BodyBroken, Incoming, Unreadable};
 pub use peer::Peer;
+pub use tls::Tls;
 
 /// What a listener calls, once for each request. One lives on every worker and never leaves it.
 pub trait Handler: 'static {
@@ -68,7 +70,7 @@ pub struct Settings {
     pub workers: usize,
     /// The workers' thread name, before their number.
     pub name: &'static str,
-    /// Connections open at once; a further one is answered 503 and closed.
+    /// Connections open at once; a further one is answered 503 and closed, on a TLS port closed.
     pub max_connections: usize,
     /// How long a client may take.
     pub timeouts: config::ServerTimeouts,
@@ -76,6 +78,24 @@ pub struct Settings {
     pub limits: config::Limits,
     /// How long what is in flight may take to finish.
     pub drain: Duration,
+}
+
+/// A bound address, and what is spoken there.
+#[derive(Debug)]
+pub struct Listener {
+    /// Non-blocking.
+    pub socket: TcpListener,
+    /// How its connections begin; without it they are in the clear.
+    pub tls: Option<Arc<Tls>>,
+}
+
+impl Listener {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            socket: self.socket.try_clone()?,
+            tls: self.tls.clone(),
+        })
+    }
 }
 
 /// A running server. Dropped, it stops without waiting for what is in flight.
@@ -99,20 +119,20 @@ pub(crate) enum Phase {
 }
 
 impl Server {
-    /// Starts the workers on `listeners`, which are bound and non-blocking. `make` is called on each worker's own
+    /// Starts the workers on `listeners`. `make` is called on each worker's own
     /// thread, inside its runtime, with the worker's number.
     ///
     /// # Errors
     ///
     /// When a thread, a runtime or a listener's clone cannot be had.
     pub fn start<H: Handler>(
-        listeners: &[TcpListener],
+        listeners: &[Listener],
         settings: &Settings,
         make: impl Fn(usize) -> H + Send + Sync + Clone + 'static,
     ) -> io::Result<Self> {
         let addresses = listeners
             .iter()
-            .map(TcpListener::local_addr)
+            .map(|listener| listener.socket.local_addr())
             .collect::<Result<_, _>>()?;
         let (stop, phase) = watch::channel(Phase::Serving);
         let (crew, inboxes) = Crew::assemble(settings.workers, settings.max_connections);
@@ -125,7 +145,7 @@ impl Server {
                 crew: Arc::clone(&crew),
                 listeners: listeners
                     .iter()
-                    .map(TcpListener::try_clone)
+                    .map(Listener::try_clone)
                     .collect::<Result<_, _>>()?,
                 settings: settings.clone(),
                 phase: phase.clone(),

@@ -4,15 +4,18 @@ use std::net::SocketAddr;
 
 use http::HeaderValue;
 
+use super::tls::Secured;
+
 /// The other end of one client connection, as long as that is open.
 #[derive(Debug)]
 pub struct Peer {
     address: SocketAddr,
     address_text: HeaderValue,
+    secured: Option<Secured>,
 }
 
 impl Peer {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(super) fn new(address: SocketAddr, secured: Option<Secured>) -> Self {
         let ip = address.ip().to_canonical();
         // An address is ASCII, so it is a header value.
         let address_text = HeaderValue::from_str(&ip.to_string())
@@ -20,6 +23,7 @@ impl Peer {
         Self {
             address: SocketAddr::new(ip, address.port()),
             address_text,
+            secured,
         }
     }
 
@@ -38,6 +42,20 @@ impl Peer {
     /// The scheme that it speaks.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
-        "http"
+        if self.is_secure() { "https" } else { "http" }
+    }
+
+    /// Whether the connection is within TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.secured.is_some()
+    }
+
+    /// Whether a request for `host`, without port, belongs on a connection that was opened for another name: there is a
+    /// certificate for it, and this client was shown one that is not for it (RFC 9110, 7.4). Without TLS, and where the client
+    /// named no host, nothing does.
+    #[must_use]
+    pub fn is_misdirected(&self, host: &str) -> bool {
+        (self.secured.as_ref()).is_some_and(|secured| secured.misdirects(host))
     }
 }

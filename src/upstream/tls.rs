@@ -1,4 +1,4 @@
-//! How an app is trusted: the authorities, the name that its certificate has to have.
+//! How an app is trusted: the authorities, the name that its certificate has to have, and what this side shows of itself.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
 use crate::config;
+use crate::tls::{Fault, Files, Pair};
 
 /// TLS to an endpoint.
 pub(super) struct Tls {
@@ -25,7 +27,7 @@ pub(super) struct Tls {
 ///
 /// # Errors
 ///
-/// When the authorities' file cannot be read or holds none, or the server name is not one.
+/// When the authorities' file cannot be read or holds none, the client certificate cannot be used, or the server name is not one.
 pub(super) fn tls(
     host: &str,
     settings: &config::UpstreamTls,
@@ -34,7 +36,7 @@ pub(super) fn tls(
     let name = settings.server_name.as_deref().unwrap_or(host).to_owned();
     let server_name = ServerName::try_from(name.clone())
         .map_err(|_| format!("`{name}` is not a name that a certificate can have"))?;
-    let provider = Arc::new(ring::default_provider());
+    let provider = crate::tls::provider();
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
@@ -51,12 +53,33 @@ pub(super) fn tls(
             .map_err(|error| error.to_string())?;
         builder.with_webpki_verifier(verifier)
     };
-    let mut client = client.with_no_client_auth();
-    client.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let mut client = match own_certificate(settings, folder)? {
+        None => client.with_no_client_auth(),
+        Some(pair) => {
+            client.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair.certified)))
+        }
+    };
+    client.alpn_protocols = crate::tls::alpn();
     Ok(Tls {
         connector: TlsConnector::from(Arc::new(client)),
         server_name,
     })
+}
+
+/// What this side shows of itself where the app asks for it.
+fn own_certificate(settings: &config::UpstreamTls, folder: &Path) -> Result<Option<Pair>, String> {
+    let (Some(chain), Some(key)) = (&settings.certificate, &settings.key) else {
+        return Ok(None);
+    };
+    let files = Files {
+        chain: folder.join(chain),
+        key: folder.join(key),
+    };
+    let said = |faults: Vec<Fault>| {
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        faults.join("; ")
+    };
+    Pair::read(&files).map(Some).map_err(said)
 }
 
 /// The authorities that are trusted: those of the file, or the built-in ones.

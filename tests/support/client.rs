@@ -3,13 +3,19 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use rustls::{ClientConnection, StreamOwned};
+
 use super::PATIENCE;
 
 /// One connection to a gateway.
 pub struct Client {
-    stream: TcpStream,
-    reader: BufReader<TcpStream>,
+    wire: BufReader<Box<dyn Wire>>,
 }
+
+/// What a connection is made of: a socket, or TLS over one.
+trait Wire: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Wire for T {}
 
 /// An answer as it came.
 #[derive(Clone, Debug)]
@@ -49,13 +55,24 @@ impl Client {
     pub fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        let reader = BufReader::new(stream.try_clone().unwrap());
-        Self { stream, reader }
+        let wire: Box<dyn Wire> = Box::new(stream);
+        Self {
+            wire: BufReader::new(wire),
+        }
+    }
+
+    /// Within TLS; the handshake comes with the first bytes.
+    pub fn within(tls: StreamOwned<ClientConnection, TcpStream>) -> Self {
+        tls.sock.set_read_timeout(Some(PATIENCE)).unwrap();
+        let wire: Box<dyn Wire> = Box::new(tls);
+        Self {
+            wire: BufReader::new(wire),
+        }
     }
 
     /// Sends bytes; a peer that has left is seen when the answer is read.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        drop(self.stream.write_all(bytes.as_ref()));
+        drop(self.wire.get_mut().write_all(bytes.as_ref()));
     }
 
     /// Sends a request and reads the answer.
@@ -78,14 +95,14 @@ impl Client {
     /// Reads so many bytes of a body.
     pub fn read(&mut self, size: usize) -> Vec<u8> {
         let mut bytes = vec![0; size];
-        self.reader.read_exact(&mut bytes).unwrap();
+        self.wire.read_exact(&mut bytes).unwrap();
         bytes
     }
 
     /// Whether the gateway has closed the connection; waits for that.
     pub fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();
-        match self.reader.read_to_end(&mut rest) {
+        match self.wire.read_to_end(&mut rest) {
             Ok(_) => rest.is_empty(),
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
         }
@@ -135,7 +152,7 @@ impl Client {
             self.read_chunks(answer)
         } else if let Some(length) = answer.header("content-length") {
             let length = length.parse().unwrap();
-            let read = Read::by_ref(&mut self.reader)
+            let read = Read::by_ref(&mut self.wire)
                 .take(length)
                 .read_to_end(&mut answer.body);
             read.map(|size| {
@@ -146,9 +163,7 @@ impl Client {
                 }
             })
         } else {
-            self.reader
-                .read_to_end(&mut answer.body)
-                .map(|_| End::Close)
+            self.wire.read_to_end(&mut answer.body).map(|_| End::Close)
         };
         read.unwrap_or_else(|error| match error.kind() {
             io::ErrorKind::ConnectionReset => End::Reset,
@@ -167,7 +182,7 @@ impl Client {
                 break;
             }
             let begun = answer.body.len();
-            let taken = Read::by_ref(&mut self.reader)
+            let taken = Read::by_ref(&mut self.wire)
                 .take(size as u64)
                 .read_to_end(&mut answer.body)?;
             assert_eq!(answer.body.len(), begun + taken);
@@ -187,7 +202,7 @@ impl Client {
     /// A line without its end; none at the connection's end.
     fn line(&mut self) -> io::Result<Option<String>> {
         let mut line = Vec::new();
-        let size = self.reader.read_until(b'\n', &mut line)?;
+        let size = self.wire.read_until(b'\n', &mut line)?;
         if !line.ends_with(b"\n") {
             return Ok(None);
         }

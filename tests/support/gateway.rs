@@ -75,7 +75,12 @@ impl Gateway {
 
     fn try_start(mut config: Config) -> Result<Self, config::Report> {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        config.server.listen = vec![Listen::Tcp(free)];
+        for listen in &mut config.server.listen {
+            *listen = match listen {
+                Listen::Tls(_) => Listen::Tls(free),
+                _ => Listen::Tcp(free),
+            };
+        }
         config.admin.listen = vec![free];
         config.server.workers.get_or_insert(2);
         let folder = Folder::new();
@@ -92,6 +97,11 @@ impl Gateway {
 
     pub fn address(&self) -> SocketAddr {
         self.inner.addresses()[0]
+    }
+
+    /// Where it listens, in the order of its configuration.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.inner.addresses()
     }
 
     pub fn connect(&self) -> Client {

@@ -7,7 +7,7 @@ mod origin;
 mod program;
 pub mod recorded;
 mod terminal;
-mod tls;
+pub mod tls;
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};

@@ -2,6 +2,7 @@
 //!
 //! Every check adds what it finds, with its place in the file; nothing stops at the first.
 
+mod certificates;
 mod files;
 mod intercept;
 mod pages;

@@ -41,12 +41,7 @@ impl Checks<'_> {
         for (at, one) in listen.iter().enumerate() {
             let earlier = listen.iter().take(at);
             match one {
-                Listen::Tcp(_) => {}
-                Listen::Tls(_) => self.wrong(
-                    &here.nth(at),
-                    "`tls://` listeners are not supported yet",
-                    "listen without `tls://` behind something that ends TLS",
-                ),
+                Listen::Tcp(_) | Listen::Tls(_) => {}
                 Listen::Unix(_) => self.wrong(
                     &here.nth(at),
                     "`unix:` listeners are not supported yet",
@@ -107,11 +102,7 @@ impl Checks<'_> {
             &here.at("min_version"),
             (!known).then_some("it may be \"1.2\" or \"1.3\""),
         );
-        for (at, certificate) in tls.certificates.iter().enumerate() {
-            let here = here.at("certificates").nth(at);
-            self.readable(&here.at("chain"), &certificate.chain);
-            self.readable(&here.at("key"), &certificate.key);
-        }
+        self.certificates();
     }
 
     pub(super) fn admin(&mut self) {

@@ -100,14 +100,14 @@ impl Checks<'_> {
 
     fn upstream_tls(&mut self, here: &Path, upstream: &Upstream) {
         let tls = &upstream.tls;
-        for (key, path) in [
-            ("ca", &tls.ca),
-            ("certificate", &tls.certificate),
-            ("key", &tls.key),
-        ] {
-            if let Some(path) = path {
-                self.readable(&here.at(key), path);
-            }
+        if let Some(ca) = &tls.ca {
+            self.readable(&here.at("ca"), ca);
+        }
+        if let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) {
+            self.pair(
+                (&here.at("certificate"), certificate),
+                (&here.at("key"), key),
+            );
         }
         let missing = match (&tls.certificate, &tls.key) {
             (Some(_), None) => Some(("certificate", "key")),

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 use super::super::{parse, schema};
@@ -32,19 +34,28 @@ fn uncommented() -> String {
 fn folder_of_the_example() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("pardon-example-{}", std::process::id()));
     fs::create_dir_all(folder.join("templates")).unwrap();
-    for name in [
-        "site.pem",
-        "site.key",
-        "authority.pem",
-        "client.pem",
-        "client.key",
-        "bypass.key",
-    ] {
+    for name in ["authority.pem", "bypass.key"] {
         fs::write(folder.join(name), "x").unwrap();
+    }
+    for name in ["site", "client"] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new([format!("{name}.example")]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let write = |file: &str, label, der: &[u8]| {
+            let file = folder.join(format!("{name}.{file}"));
+            fs::write(file, pem(label, der)).unwrap();
+        };
+        write("pem", "CERTIFICATE", certificate.der());
+        write("key", "PRIVATE KEY", &key.serialize_der());
     }
     fs::write(folder.join("logo.svg"), "<svg/>").unwrap();
     fs::write(folder.join("admin.token"), "tulip-harbour-42").unwrap();
     folder
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let encoded = BASE64_STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{encoded}\n-----END {label}-----\n")
 }
 
 #[test]

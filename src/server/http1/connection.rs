@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -51,15 +50,15 @@ impl Scratch {
 pub(in crate::server) async fn serve<H: Handler>(
     shared: Rc<Shared<H>>,
     stream: Stream,
-    address: SocketAddr,
+    peer: Rc<Peer>,
 ) {
-    let mut connection = Connection::new(&shared, stream, address);
+    let mut connection = Connection::new(&shared, stream, peer);
     let ended = loop {
         let ended = match poll_fn(|cx| connection.poll_head(cx)).await {
             // Boxed, so that a connection without a request does not hold the room for one.
             Next::Request(parsed) => Box::pin(connection.exchange(*parsed)).await,
             Next::Refused(refused) => Box::pin(connection.refuse(*refused)).await,
-            Next::End => Some(End::Closed),
+            Next::End => Some(connection.leave().await),
         };
         if let Some(ended) = ended {
             break ended;
@@ -68,7 +67,8 @@ pub(in crate::server) async fn serve<H: Handler>(
     match ended {
         End::Closed => {}
         End::Aborted => connection.core.borrow_mut().stream().abort(),
-        End::Unread => drop(timeout(LINGER.1, connection.linger()).await),
+        // Boxed, so that no connection holds the room for it before.
+        End::Unread => drop(timeout(LINGER.1, Box::pin(connection.linger())).await),
     }
 }
 
@@ -114,9 +114,9 @@ struct Connection<H: Handler> {
 }
 
 impl<H: Handler> Connection<H> {
-    fn new(shared: &Rc<Shared<H>>, stream: Stream, address: SocketAddr) -> Self {
+    fn new(shared: &Rc<Shared<H>>, stream: Stream, peer: Rc<Peer>) -> Self {
         Self {
-            peer: Rc::new(Peer::new(address)),
+            peer,
             core: Rc::new(RefCell::new(Core::new(stream))),
             output: Output::new(),
             search: Search::default(),
@@ -388,9 +388,20 @@ impl<H: Handler> Connection<H> {
         timeout(LINGER.1, rest).await.unwrap_or_default()
     }
 
-    /// Says that nothing more comes.
+    /// Says that nothing more comes. With TLS that is a message (RFC 8446, 6.1), which has to find room behind the answer; an
+    /// answer that is not whole ends without it.
     async fn close(&self) -> End {
-        drop(poll_fn(|cx| Pin::new(&mut Writer(&self.core)).poll_shutdown(cx)).await);
+        let room = *self.shared.settings.timeouts.write;
+        let closed = poll_fn(|cx| Pin::new(&mut Writer(&self.core)).poll_shutdown(cx));
+        drop(timeout(room, closed).await);
+        End::Closed
+    }
+
+    /// Ends a connection on which nothing is under way: where that is seen from its socket's end alone, it is not said.
+    async fn leave(&self) -> End {
+        if self.core.borrow_mut().stream().is_tls() {
+            return Box::pin(self.close()).await;
+        }
         End::Closed
     }
 

@@ -13,6 +13,9 @@ use crate::http1::{Chunked, Decoder, Zeros, digits, has};
 /// How many header fields are read without allocating.
 const FIELDS: usize = 100;
 
+/// How a TLS handshake begins (RFC 8446, 5.1).
+const TLS: u8 = 22;
+
 /// A request's head, and what it says about the connection.
 #[derive(Debug)]
 pub(super) struct Parsed {
@@ -75,6 +78,9 @@ impl Search {
     ) -> Result<Option<usize>, Unreadable> {
         if input == b"\r" {
             return Ok(None);
+        }
+        if input.first() == Some(&TLS) {
+            return Err(Unreadable::Malformed("TLS, which this port does not speak"));
         }
         if !input.first().is_none_or(|byte| is_token(*byte)) {
             return Err(Unreadable::Malformed("it begins with no method"));

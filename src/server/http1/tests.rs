@@ -135,7 +135,8 @@ fn serving(stream: Stream) -> Rc<Shared<Echo>> {
     };
     let shared = Rc::new(Shared::new(Rc::new(Echo), settings));
     let address = (Ipv4Addr::LOCALHOST, 1).into();
-    spawn_local(serve(Rc::clone(&shared), stream, address));
+    let peer = Rc::new(Peer::new(address, None));
+    spawn_local(serve(Rc::clone(&shared), stream, peer));
     shared
 }
 

@@ -5,7 +5,7 @@ use crate::support::{End, Gateway, Origin, Signal, eventually};
 const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
 
 /// Requests that two readers could read in two ways, and what is for no proxy.
-const AMBIGUOUS: [(&str, &str); 46] = [
+const AMBIGUOUS: [(&str, &str); 50] = [
     ("no Host", "GET / HTTP/1.1\r\n\r\n"),
     (
         "two Hosts",
@@ -176,6 +176,19 @@ const AMBIGUOUS: [(&str, &str); 46] = [
     (
         "a chunk's size in C",
         "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+    ),
+    ("a fragment", "GET /a#b HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+    (
+        "a bare LF after the last chunk",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\nGET /smug HTTP/1.1\r\nHost: a.example\r\n\r\n",
+    ),
+    (
+        "a bare LF in the trailers",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\r\n",
+    ),
+    (
+        "a NUL in a chunk's extension",
+        "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n5;\x00\r\nhello\r\n0\r\n\r\n",
     ),
     (
         "NUL in a value",

@@ -37,7 +37,11 @@ enum State {
         size: u64,
         digits: u8,
     },
-    /// After a size, where an extension may be, which is thrown away.
+    /// After a size and blanks, where an extension may begin.
+    Blank {
+        size: u64,
+    },
+    /// In an extension, which is thrown away.
     Extension {
         size: u64,
     },
@@ -104,7 +108,10 @@ impl Chunked {
                 },
                 State::Trailers => return self.trailers(input),
                 State::Over => return Ok(Decoded::Over),
-                State::Size { .. } | State::Extension { .. } | State::SizeEnd { .. } => {
+                State::Size { .. }
+                | State::Blank { .. }
+                | State::Extension { .. }
+                | State::SizeEnd { .. } => {
                     let Some(byte) = input.first().copied() else {
                         return Ok(Decoded::More);
                     };
@@ -134,11 +141,21 @@ impl Chunked {
             (State::Size { digits: 0, .. }, _) => {
                 Err(Malformed("a chunk has no size in hexadecimal digits"))
             }
-            (State::Size { size, .. } | State::Extension { size }, b'\r') => {
-                Ok(State::SizeEnd { size })
+            (
+                State::Size { size, .. } | State::Blank { size } | State::Extension { size },
+                b'\r',
+            ) => Ok(State::SizeEnd { size }),
+            (State::Size { size, .. } | State::Blank { size }, b';') => {
+                Ok(State::Extension { size })
             }
-            (State::Size { size, .. }, b';' | b' ' | b'\t') => Ok(State::Extension { size }),
-            (State::Extension { size }, _) if byte != b'\n' => {
+            (State::Size { size, .. } | State::Blank { size }, b' ' | b'\t') => {
+                self.extensions += 1;
+                if self.extensions > MOST {
+                    return Err(Malformed("its chunks have extensions without end"));
+                }
+                Ok(State::Blank { size })
+            }
+            (State::Extension { size }, _) if byte == b'\t' || !byte.is_ascii_control() => {
                 self.extensions += 1;
                 if self.extensions > MOST {
                     return Err(Malformed("its chunks have extensions without end"));
@@ -156,6 +173,11 @@ impl Chunked {
             input.advance(2);
             self.state = State::Over;
             return Ok(Decoded::Over);
+        }
+        // A line that ends otherwise is not one for everybody.
+        let mut ends = memchr::memchr_iter(b'\n', input);
+        if ends.any(|at| at == 0 || input.get(at - 1) != Some(&b'\r')) {
+            return Err(Malformed("a trailer's line ends in a bare LF"));
         }
         if memchr::memmem::find(input, b"\n\r\n").is_none() {
             return if input.len() > MOST {
@@ -242,6 +264,12 @@ mod tests {
             b"-1\r\n\r\n",
             b"0x5\r\nhello\r\n0\r\n\r\n",
             b"5;a\nb\r\nhello\r\n0\r\n\r\n",
+            b"5;\x00\r\nhello\r\n0\r\n\r\n",
+            b"5 7\r\nhello\r\n0\r\n\r\n",
+            b"0\r\n\n",
+            b"0\r\nA: 1\n\n",
+            b"0\r\nA: 1\n\r\n",
+            b"0\r\nA: 1\nB: 2\r\n\r\n",
             b"10000000000000000\r\n",
             b"0\r\nno field\r\n\r\n",
         ] {

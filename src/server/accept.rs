@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -158,12 +159,25 @@ impl Worker {
         let ended = runtime.block_on(async move {
             let shared = Rc::new(Shared::new(make(), self.settings));
             let mut phase = self.phase;
-            let accepting =
-                accept_all(self.listeners, self.index, &self.crew, self.inbox, &shared)?;
+            let post = Rc::new(Post {
+                index: self.index,
+                crew: self.crew,
+                shared: Rc::clone(&shared),
+            });
+            let doors = open(self.listeners)?;
+            let accept = |door: &Rc<Door>| spawn_local(accept(Rc::clone(door), Rc::clone(&post)));
+            let accepting: Vec<_> = doors.iter().map(accept).collect();
+            spawn_local(receive(self.inbox, Rc::clone(&shared)));
             wait_for(&mut phase, Phase::Draining).await;
             for task in accepting {
                 task.abort();
             }
+            // The runtime looks for what has come, and lets those begin that are accepted then.
+            tokio::task::yield_now().await;
+            for door in doors {
+                door.close(&post);
+            }
+            tokio::task::yield_now().await;
             shared.drain.begin();
             let finish = async {
                 shared.drain.empty().await;
@@ -192,52 +206,66 @@ async fn wait_for(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     drop(phase.wait_for(reached).await);
 }
 
-/// Starts one accepting task a listener and one for the inbox.
-fn accept_all<H: Handler>(
-    listeners: Vec<Listener>,
-    index: usize,
-    crew: &Arc<Crew>,
-    inbox: Inbox,
-    shared: &Rc<Shared<H>>,
-) -> io::Result<Vec<tokio::task::JoinHandle<()>>> {
-    let mut tasks = Vec::with_capacity(listeners.len() + 1);
-    for listener in listeners {
-        let socket = TcpListener::from_std(listener.socket)?;
-        tasks.push(spawn_local(accept(
-            socket,
-            listener.tls,
-            index,
-            Arc::clone(crew),
-            Rc::clone(shared),
-        )));
-    }
-    tasks.push(spawn_local(receive(inbox, Rc::clone(shared))));
-    Ok(tasks)
-}
-
-/// Accepts from one listener, for this worker and for less busy ones.
-async fn accept<H: Handler>(
+/// A listener in a worker's reactor.
+struct Door {
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
+}
+
+/// What accepting needs to know.
+struct Post<H: Handler> {
     index: usize,
     crew: Arc<Crew>,
     shared: Rc<Shared<H>>,
-) {
+}
+
+fn open(listeners: Vec<Listener>) -> io::Result<Vec<Rc<Door>>> {
+    let open = |listener: Listener| {
+        let door = Door {
+            listener: TcpListener::from_std(listener.socket)?,
+            tls: listener.tls,
+        };
+        Ok(Rc::new(door))
+    };
+    listeners.into_iter().map(open).collect()
+}
+
+impl Door {
+    fn visit(&self, (stream, address): (TcpStream, SocketAddr)) -> Visit {
+        Visit {
+            stream,
+            address,
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// Accepts what waits to be: the kernel would reset it with the listener.
+    fn close<H: Handler>(&self, post: &Post<H>) {
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Ok(accepted)) = self.listener.poll_accept(&mut cx) {
+            // Served here, however busy: another worker may have ended.
+            if let Some(seat) = post.crew.seat(post.index) {
+                begin(self.visit(accepted), seat, &post.shared);
+            }
+        }
+    }
+}
+
+/// Accepts from one listener, for this worker and for less busy ones.
+async fn accept<H: Handler>(door: Rc<Door>, post: Rc<Post<H>>) {
+    let mut failing = false;
     loop {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                let tls = tls.clone();
-                let visit = Visit {
-                    stream,
-                    address,
-                    tls,
-                };
-                admit(visit, index, &crew, &shared);
+        match door.listener.accept().await {
+            Ok(accepted) => {
+                failing = false;
+                admit(door.visit(accepted), &post);
             }
             Err(error) if is_clients(&error) => {}
             Err(error) => {
                 // Mostly the file descriptor limit: what is open goes on, and a pause keeps this from spinning.
-                tracing::warn!(%error, "cannot accept a connection");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "cannot accept connections");
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -254,13 +282,13 @@ fn is_clients(error: &io::Error) -> bool {
 }
 
 /// Finds the worker for a new socket: this one, a less busy one, or none past the limit.
-fn admit<H: Handler>(visit: Visit, index: usize, crew: &Arc<Crew>, shared: &Rc<Shared<H>>) {
-    let Some(seat) = crew.seat(index) else {
+fn admit<H: Handler>(visit: Visit, post: &Post<H>) {
+    let Some(seat) = post.crew.seat(post.index) else {
         return turn_away(visit);
     };
-    if seat.worker == index {
-        begin(visit, seat, shared);
-    } else if let Err(error) = hand_over(visit, seat, crew) {
+    if seat.worker == post.index {
+        begin(visit, seat, &post.shared);
+    } else if let Err(error) = hand_over(visit, seat, &post.crew) {
         tracing::debug!(%error, "a connection ended before it began");
     }
 }
@@ -324,8 +352,6 @@ fn begin<H: Handler>(visit: Visit, seat: Seat, shared: &Rc<Shared<H>>) {
         address,
         tls,
     } = visit;
-    // Where this fails the first read does too, and says it better.
-    drop(stream.set_nodelay(true));
     let Some(tls) = tls else {
         let peer = Rc::new(Peer::new(address, None));
         spawn_local(async move {

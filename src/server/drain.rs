@@ -3,11 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
+use tokio::time::Instant;
+
 /// A worker's connections, so that each can be told to finish. A connection asks [`Drain::has_begun`] when it is
 /// polled, which costs a load; it is woken once, when the drain begins.
 #[derive(Debug, Default)]
 pub(super) struct Drain {
-    begun: Cell<bool>,
+    since: Cell<Option<Instant>>,
     open: Cell<usize>,
     wakers: RefCell<Vec<Option<Waker>>>,
     free: RefCell<Vec<usize>>,
@@ -48,14 +50,19 @@ impl Drain {
         self.set(place, Some(waker.clone()));
     }
 
+    /// When it has begun.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.since.get()
+    }
+
     /// Whether connections are to finish.
     pub(super) fn has_begun(&self) -> bool {
-        self.begun.get()
+        self.since.get().is_some()
     }
 
     /// Tells all connections to finish.
     pub(super) fn begin(&self) {
-        self.begun.set(true);
+        self.since.set(Some(Instant::now()));
         for waker in self.wakers.borrow().iter().flatten() {
             waker.wake_by_ref();
         }

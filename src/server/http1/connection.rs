@@ -30,6 +30,9 @@ use crate::server::shared::Shared;
 /// connection again.
 const LINGER: (u64, Duration) = (1024 * 1024, Duration::from_secs(2));
 
+/// How long a request may still take to come after the drain has begun: the rest of a head, or a new connection's first.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
 /// Where a worker's connections read heads: what is not a whole head is kept by its connection.
 #[derive(Debug)]
 pub(in crate::server) struct Scratch {
@@ -150,10 +153,6 @@ impl<H: Handler> Connection<H> {
                 return Poll::Ready(next);
             }
             let begun = !core.input.bytes.is_empty();
-            if shared.drain.has_begun() {
-                // The rest of a head that has begun would not be answered any more.
-                return Poll::Ready(Next::End);
-            }
             match core.poll_read(cx, &mut scratch) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
                 Poll::Ready(Ok(count)) => {
@@ -165,7 +164,7 @@ impl<H: Handler> Connection<H> {
                     if let Some(next) = self.new_head(&mut core, came) {
                         return Poll::Ready(next);
                     }
-                    if self.used && !core.input.bytes.is_empty() {
+                    if self.used && is_begun(&core) {
                         self.since = Instant::now();
                     }
                 }
@@ -173,16 +172,19 @@ impl<H: Handler> Connection<H> {
             }
         }
         let timeouts = &shared.settings.timeouts;
-        let begun = !core.input.bytes.is_empty();
-        let limit = if begun || !self.used {
-            *timeouts.head
-        } else {
-            *timeouts.idle
+        let begun = is_begun(&core);
+        let head = self.since + *timeouts.head;
+        let drained = shared.drain.since();
+        let due = match (begun || !self.used, drained) {
+            (true, None) => head,
+            (false, None) => self.since + *timeouts.idle,
+            // What is under way by now is answered, and what a new connection was opened for.
+            (true, Some(drained)) => head.min(drained + LAST_CALL),
+            (false, Some(_)) => return Poll::Ready(Next::End),
         };
-        let since = self.since;
-        ready!(self.alarm.poll_over(cx, || since + limit));
-        Poll::Ready(if begun {
-            Next::Refused(Refused::unknown(Unreadable::Late))
+        ready!(self.alarm.poll_over(cx, || due));
+        Poll::Ready(if begun && drained.is_none() {
+            Next::Refused(Refused::of(&core.input.bytes, Unreadable::Late))
         } else {
             Next::End
         })
@@ -202,7 +204,7 @@ impl<H: Handler> Connection<H> {
                 core.input.bytes.extend_from_slice(rest);
                 None
             }
-            Err(why) => Some(Next::Refused(Refused::unknown(why))),
+            Err(why) => Some(Next::Refused(Refused::of(rest, why))),
         }
     }
 
@@ -218,7 +220,7 @@ impl<H: Handler> Connection<H> {
                 Some(self.read(&text))
             }
             Ok(None) => None,
-            Err(why) => Some(Next::Refused(Refused::unknown(why))),
+            Err(why) => Some(Next::Refused(Refused::of(input, why))),
         }
     }
 
@@ -317,7 +319,6 @@ impl<H: Handler> Connection<H> {
         };
         self.output.rest();
         match sent {
-            Sent::Whole if sending.framing == Framing::Close => Some(self.close().await),
             Sent::Whole => self.settle(sending.persistent).await,
             Sent::Broken if sending.framing == Framing::Close => Some(End::Aborted),
             Sent::Broken | Sent::Gone => Some(End::Closed),
@@ -430,6 +431,11 @@ impl<H: Handler> Connection<H> {
         let mut scratch = self.shared.scratch.room.borrow_mut();
         self.core.borrow_mut().poll_gone(cx, &mut scratch)
     }
+}
+
+/// Whether a head has begun to come; half an empty line is none.
+fn is_begun(core: &Core) -> bool {
+    !matches!(&core.input.bytes[..], b"" | b"\r")
 }
 
 impl<H: Handler> Drop for Connection<H> {

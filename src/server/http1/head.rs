@@ -38,16 +38,13 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// Nothing is known of it.
-    pub(super) fn unknown(why: Unreadable) -> Box<Self> {
-        let (head, ()) = Request::new(()).into_parts();
+    /// Nothing is known of it but what it begins with: a HEAD is told without a body.
+    pub(super) fn of(text: &[u8], why: Unreadable) -> Box<Self> {
+        let (mut head, ()) = Request::new(()).into_parts();
+        if text.starts_with(b"HEAD ") {
+            head.method = Method::HEAD;
+        }
         Box::new(Self { head, why })
-    }
-}
-
-impl From<Unreadable> for Box<Refused> {
-    fn from(why: Unreadable) -> Self {
-        Refused::unknown(why)
     }
 }
 
@@ -139,40 +136,47 @@ fn read<'head>(
     match parsed {
         Ok(httparse::Status::Complete(length)) if length == text.len() => {}
         Ok(_) => {
-            return Err(Unreadable::Malformed("a head that does not end where it seems to").into());
+            let why = Unreadable::Malformed("a head that does not end where it seems to");
+            return Err(Refused::of(text, why));
         }
-        Err(error) => return Err(unreadable(text, error).into()),
+        Err(error) => return Err(Refused::of(text, unreadable(text, error))),
     }
     let (Some(method), Some(target), Some(version)) = (line.method, line.path, line.version) else {
-        return Err(Unreadable::Malformed("its first line is no request line").into());
+        let why = Unreadable::Malformed("its first line is no request line");
+        return Err(Refused::of(text, why));
     };
     let (mut head, ()) = Request::new(()).into_parts();
-    head.method = Method::from_bytes(method.as_bytes())
-        .map_err(|_| Unreadable::Malformed("its method is none"))?;
-    head.uri = Uri::from_maybe_shared(text.slice_ref(target.as_bytes()))
-        .map_err(|_| Unreadable::Malformed("a target that is none"))?;
+    let mut seen = Seen::default();
+    match Method::from_bytes(method.as_bytes()) {
+        Ok(method) => head.method = method,
+        Err(_) => seen.fault("its method is none"),
+    }
+    match Uri::from_maybe_shared(text.slice_ref(target.as_bytes())) {
+        // A fragment is the client's own (RFC 9110, 7.1); the rest would be another target than was sent.
+        Ok(_) if target.contains('#') => seen.fault("a target with a fragment"),
+        Ok(uri) => head.uri = uri,
+        Err(_) => seen.fault("a target that is none"),
+    }
     head.version = if version == 1 {
         Version::HTTP_11
     } else {
         Version::HTTP_10
     };
-    let mut seen = Seen::default();
     head.headers.reserve(line.headers.len());
     for field in line.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes());
         // Shares the head's bytes.
         let value = HeaderValue::from_maybe_shared(text.slice_ref(field.value));
         let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(Unreadable::Malformed("a header field that is none").into());
+            seen.fault("a header field that is none");
+            continue;
         };
         seen.look(&name, &value);
-        if seen.hosts > 1 {
-            return Err(Unreadable::Malformed("several Hosts").into());
-        }
         head.headers.append(name, value);
     }
     let stays = version == 1 || seen.stays;
-    match decoder(&head.headers, head.version, &seen) {
+    let fault = seen.fault.map_or(Ok(()), Err);
+    match fault.and_then(|()| decoder(&head.headers, head.version, &seen)) {
         Ok(decoder) => Ok(Parsed {
             persistent: stays && !seen.closes,
             expects: seen.expects && version == 1 && !decoder.is_over(),
@@ -198,12 +202,21 @@ struct Seen {
     coded: bool,
     sized: bool,
     hosts: u32,
+    /// What is wrong with it.
+    fault: Option<&'static str>,
 }
 
 impl Seen {
+    fn fault(&mut self, why: &'static str) {
+        self.fault.get_or_insert(why);
+    }
+
     fn look(&mut self, name: &HeaderName, value: &HeaderValue) {
         if name == HOST {
             self.hosts += 1;
+            if self.hosts > 1 {
+                self.fault("several Hosts");
+            }
         } else if name == CONNECTION {
             self.closes |= has(value, "close");
             self.stays |= has(value, "keep-alive");
@@ -212,7 +225,8 @@ impl Seen {
         } else if name == TRANSFER_ENCODING {
             self.coded = true;
         } else if name == EXPECT {
-            self.expects |= value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+            // Whatever it expects: a client that is told otherwise may leave its body out.
+            self.expects = true;
         } else if name == TE {
             self.trailers |= has(value, "trailers");
         }

@@ -317,7 +317,10 @@ async fn a_client_is_asked_for_its_body_when_somebody_wants_it() {
         let (mut client, _shared) = client().await;
         ask(&mut client, &head("/body"), "HTTP/1.1 100 Continue\r\n\r\n").await;
         ask(&mut client, "hi", "\r\n\r\nhi").await;
-        // One that nobody wants is not asked for, and nothing can be told apart after it.
+        // One that nobody wants is not asked for, and nothing can be told apart after it: whatever was expected.
+        let other = head("/other").replace("100-continue", "a-lot");
+        let answer = all(&[&other, "hi"]).await;
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
         let answer = all(&[&head("/other")]).await;
         assert_eq!(
             answer,
@@ -395,6 +398,68 @@ async fn a_reader_below_the_least_rate_is_let_go() {
             };
             assert_eq!(let_go, !borne, "{bytes} bytes a second");
         }
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn empty_lines_do_not_prolong_the_wait_for_a_request() {
+    let test = async {
+        let (mut client, shared) = client().await;
+        ask(&mut client, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n", "/a").await;
+        let idle = u32::try_from(shared.settings.timeouts.idle.as_secs()).unwrap();
+        for second in 0..idle + 2 {
+            let half = if second % 2 == 0 { b"\r" } else { b"\n" };
+            drop(client.write_all(half).await);
+            seconds(1).await;
+        }
+        assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0, "it is closed");
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_come_when_the_drain_begins_is_answered() {
+    let test = async {
+        // A whole request, in the socket of a connection that nobody has looked at yet; one that comes a moment later; and
+        // the rest of a head.
+        let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+        for (before, after) in [(request, ""), ("", request), request.split_at(20)] {
+            let (mut client, shared) = client().await;
+            client.write_all(before.as_bytes()).await.unwrap();
+            shared.drain.begin();
+            seconds(0).await;
+            tokio::task::yield_now().await;
+            client.write_all(after.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        }
+        let (mut client, shared) = client().await;
+        ask(&mut client, request, "/a").await;
+        let begun = tokio::time::Instant::now();
+        shared.drain.begin();
+        assert_eq!(
+            client.read(&mut [0]).await.unwrap(),
+            0,
+            "one that is idle ends"
+        );
+        assert_eq!(begun.elapsed(), Duration::ZERO, "at once");
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_without_a_length_arrives_whole_beside_a_body_that_nobody_read() {
+    let test = async {
+        let (mut client, _shared) = client().await;
+        let head = "POST /pieces HTTP/1.0\r\nContent-Length: 300000\r\n\r\n";
+        client.write_all(head.as_bytes()).await.unwrap();
+        client.write_all(&vec![b'x'; 300_000]).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("onetwo"), "{answer}");
     };
     LocalSet::new().run_until(test).await;
 }

@@ -2,8 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Folder, Origin, Program, Said, get};
+use crate::support::{Folder, Origin, Program, Said, eventually, get};
 
 /// Asks with `pardon health` whether a program is ready.
 fn health(program: &Program) -> Said {
@@ -63,6 +65,31 @@ fn a_draining_process_is_alive_but_not_ready() {
     assert_eq!(said.err, "not ready: 503 draining\n");
     drop(visitor);
     assert!(program.ended().success());
+}
+
+#[test]
+fn a_process_without_a_healthy_app_is_not_ready_until_that_is_well() {
+    let ill = Arc::new(AtomicBool::new(true));
+    let told = Arc::clone(&ill);
+    let origin = Origin::new(move |visit, _| {
+        visit.send(if told.load(Ordering::SeqCst) {
+            "HTTP/1.1 500 Ill\r\nContent-Length: 0\r\n\r\n"
+        } else {
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        });
+    });
+    let checked = "[upstreams.app.health]\npath = \"/health\"\ninterval = \"20ms\"\n";
+    let program = Program::set(&origin, checked);
+    let says = |status: u16, text: &str| {
+        eventually(text, || {
+            let answer = program.ask_admin("/readyz");
+            ((answer.status, answer.text()) == (status, text)).then_some(())
+        });
+    };
+    says(503, "no healthy upstream\n");
+    assert_eq!(health(&program).err, "not ready: 503 no healthy upstream\n");
+    ill.store(false, Ordering::SeqCst);
+    says(200, "ok\n");
 }
 
 #[test]

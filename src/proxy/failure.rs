@@ -86,18 +86,3 @@ pub(super) fn outcome(kind: ErrorKind) -> Outcome {
         ErrorKind::Request(BodyFault::Broken) => return Outcome::Refused(Refusal::BodyBroken),
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metrics_and_records_call_a_failure_the_same() {
-        for kind in ErrorKind::COUNTED {
-            match outcome(kind) {
-                Outcome::Failed(terms) => assert_eq!(terms.cause.as_str(), kind.as_str()),
-                Outcome::Refused(_) => panic!("{kind:?} is the app's"),
-            }
-        }
-    }
-}

@@ -48,7 +48,7 @@ impl Proxy {
         )
     }
 
-    /// A page as a response. For HEAD hyper leaves the body away and keeps its length.
+    /// A page as a response. For HEAD the server leaves the body away and keeps its length.
     pub(super) fn respond(&self, exchange: &Exchange, page: Page) -> Response<Body> {
         let Page {
             status,

@@ -226,7 +226,7 @@ impl Client {
         if another == Another::Free {
             return Ok(());
         }
-        self.upstream.count(&error, seat.as_deref());
+        self.upstream.unanswered(&error, seat.as_deref());
         error.attempts = tries.all();
         if let Some(seat) = &seat {
             error

@@ -50,40 +50,6 @@ pub enum ErrorKind {
     Request(BodyFault),
 }
 
-impl ErrorKind {
-    /// Those that count as an upstream's failures.
-    pub const COUNTED: [Self; 10] = [
-        Self::ConnectFailed,
-        Self::ConnectTimeout,
-        Self::DnsFailed,
-        Self::TlsFailed,
-        Self::ClosedEarly,
-        Self::HeadTimeout,
-        Self::Malformed,
-        Self::TotalTimeout,
-        Self::NoEndpoint,
-        Self::Overloaded,
-    ];
-
-    /// As it stands in metrics: the name of the cause that it comes to.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ConnectFailed => "connect_failed",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::DnsFailed => "dns_failed",
-            Self::TlsFailed => "tls_failed",
-            Self::ClosedEarly => "closed_early",
-            Self::HeadTimeout => "head_timeout",
-            Self::Malformed => "malformed",
-            Self::TotalTimeout => "total_timeout",
-            Self::NoEndpoint => "no_endpoint",
-            Self::Overloaded => "overloaded",
-            Self::Request(_) => "refused",
-        }
-    }
-}
-
 impl UpstreamError {
     pub(super) fn new(kind: ErrorKind) -> Self {
         Self {

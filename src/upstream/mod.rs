@@ -39,7 +39,6 @@ use crate::telemetry::names as field;
 use check::Check;
 use endpoint::{Endpoint, Site};
 use roster::Roster;
-use status::Failures;
 
 pub use answer::{AnswerBody, AnswerFault};
 pub use balance::Seat;
@@ -76,7 +75,6 @@ pub struct Upstream {
     limits: http1::Limits,
     workers: usize,
     started: Instant,
-    failures: Failures,
 }
 
 /// How long an exchange with an app may take; the parts of [`config::UpstreamTimeouts`] that a route may override.
@@ -162,7 +160,6 @@ impl Upstream {
             sites,
             workers,
             started: Instant::now(),
-            failures: Failures::default(),
         })
     }
 

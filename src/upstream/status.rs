@@ -1,7 +1,7 @@
 //! What an upstream makes of what happens with its endpoints, and what it tells those who ask how they are.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use http::StatusCode;
 use tokio::time::Instant;
@@ -12,10 +12,6 @@ use super::error::{ErrorKind, UpstreamError};
 use super::{Upstream, health};
 use crate::telemetry::names;
 
-/// Attempts that brought no answer, by kind.
-#[derive(Debug, Default)]
-pub(super) struct Failures([AtomicU64; ErrorKind::COUNTED.len()]);
-
 /// An endpoint at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointStatus {
@@ -25,8 +21,6 @@ pub struct EndpointStatus {
     pub active: usize,
     /// Connections that wait for the next exchange.
     pub idle: usize,
-    /// Whether requests go there: it has a weight, is not ejected, and its health checks do not fail.
-    pub usable: bool,
 }
 
 impl Upstream {
@@ -48,17 +42,9 @@ impl Upstream {
                 name: Arc::clone(&endpoint.name),
                 active,
                 idle: open.saturating_sub(active),
-                usable: is_in(endpoint),
             }
         };
         endpoints.iter().map(status).collect()
-    }
-
-    /// Attempts that brought no answer, by kind, since the start; those that another attempt made good count too.
-    pub fn failures(&self) -> impl Iterator<Item = (ErrorKind, u64)> {
-        let counts = self.failures.0.iter();
-        let counts = counts.map(|count| count.load(Ordering::Relaxed));
-        ErrorKind::COUNTED.into_iter().zip(counts)
     }
 
     /// Requests that wait for a connection now.
@@ -89,19 +75,12 @@ impl Upstream {
         }
     }
 
-    /// Counts an attempt that brought no answer. What the endpoint itself has done on a connection goes against it; what
-    /// came of connecting has been noted by then.
-    pub(super) fn count(&self, error: &UpstreamError, seat: Option<&Seat>) {
-        let kind = error.kind();
-        let at = ErrorKind::COUNTED
-            .iter()
-            .position(|counted| *counted == kind);
-        if let Some(count) = at.and_then(|at| self.failures.0.get(at)) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+    /// An attempt brought no answer. What the endpoint itself has done on a connection goes against it; what came of
+    /// connecting has been noted by then.
+    pub(super) fn unanswered(&self, error: &UpstreamError, seat: Option<&Seat>) {
         if let Some(seat) = seat
             && matches!(
-                kind,
+                error.kind(),
                 ErrorKind::ClosedEarly | ErrorKind::HeadTimeout | ErrorKind::Malformed
             )
         {
@@ -132,7 +111,7 @@ impl Upstream {
     }
 }
 
-/// Whether requests go there. An endpoint that is alone and fails still gets them: nothing else would find out when it
+/// Whether requests go there: it has a weight, is not ejected, and its health checks do not fail. An endpoint that is alone and fails still gets them: nothing else would find out when it
 /// is back.
 fn is_in(endpoint: &Endpoint) -> bool {
     let health = &endpoint.health;
@@ -165,7 +144,8 @@ mod tests {
         upstream.answered(endpoint, StatusCode::BAD_GATEWAY);
         assert!(endpoint.health.is_out());
         assert!(upstream.is_usable(), "the other one is");
-        let usable: Vec<_> = upstream.endpoints().iter().map(|one| one.usable).collect();
+        let endpoints = upstream.roster.endpoints();
+        let usable: Vec<_> = endpoints.iter().map(|one| is_in(one)).collect();
         assert_eq!(usable, [false, true]);
     }
 

@@ -68,17 +68,7 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Option<HeaderValue> {
     let framing = sending.framing;
-    out.extend_from_slice(match asked.version {
-        Version::HTTP_10 => b"HTTP/1.0 ",
-        _ => b"HTTP/1.1 ",
-    });
-    out.extend_from_slice(head.status.as_str().as_bytes());
-    out.push(b' ');
-    let own = head.extensions.get::<Reason>();
-    // Without one, an app's or a usual one, it is a page.
-    let usual = || head.status.canonical_reason().unwrap_or("Error").as_bytes();
-    out.extend_from_slice(own.map_or_else(usual, |Reason(reason)| reason));
-    out.extend_from_slice(b"\r\n");
+    write_status_line(head, asked.version, out);
     let (mut dated, mut announced) = (false, None);
     // A HEAD is told what a GET would be, where that is known; a 304 says by itself what it stands for.
     let mut length = match framing {
@@ -123,6 +113,20 @@ pub(super) fn write(
     }
     out.extend_from_slice(b"\r\n");
     announced
+}
+
+fn write_status_line(head: &response::Parts, version: Version, out: &mut Vec<u8>) {
+    out.extend_from_slice(match version {
+        Version::HTTP_10 => b"HTTP/1.0 ",
+        _ => b"HTTP/1.1 ",
+    });
+    out.extend_from_slice(head.status.as_str().as_bytes());
+    out.push(b' ');
+    let own = head.extensions.get::<Reason>();
+    // Without one, an app's or a usual one, it is a page.
+    let usual = || head.status.canonical_reason().unwrap_or("Error").as_bytes();
+    out.extend_from_slice(own.map_or_else(usual, |Reason(reason)| reason));
+    out.extend_from_slice(b"\r\n");
 }
 
 fn write_length(length: u64, out: &mut Vec<u8>) {

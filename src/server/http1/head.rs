@@ -141,26 +141,10 @@ fn read<'head>(
         }
         Err(error) => return Err(Refused::of(text, unreadable(text, error))),
     }
-    let (Some(method), Some(target), Some(version)) = (line.method, line.path, line.version) else {
+    let mut seen = Seen::default();
+    let Some(mut head) = request_line(text, &line, &mut seen) else {
         let why = Unreadable::Malformed("its first line is no request line");
         return Err(Refused::of(text, why));
-    };
-    let (mut head, ()) = Request::new(()).into_parts();
-    let mut seen = Seen::default();
-    match Method::from_bytes(method.as_bytes()) {
-        Ok(method) => head.method = method,
-        Err(_) => seen.fault("its method is none"),
-    }
-    match Uri::from_maybe_shared(text.slice_ref(target.as_bytes())) {
-        // A fragment is the client's own (RFC 9110, 7.1); the rest would be another target than was sent.
-        Ok(_) if target.contains('#') => seen.fault("a target with a fragment"),
-        Ok(uri) => head.uri = uri,
-        Err(_) => seen.fault("a target that is none"),
-    }
-    head.version = if version == 1 {
-        Version::HTTP_11
-    } else {
-        Version::HTTP_10
     };
     head.headers.reserve(line.headers.len());
     for field in line.headers.iter() {
@@ -174,12 +158,11 @@ fn read<'head>(
         seen.look(&name, &value);
         head.headers.append(name, value);
     }
-    let stays = version == 1 || seen.stays;
     let fault = seen.fault.map_or(Ok(()), Err);
     match fault.and_then(|()| decoder(&head.headers, head.version, &seen)) {
         Ok(decoder) => Ok(Parsed {
-            persistent: stays && !seen.closes,
-            expects: seen.expects && version == 1 && !decoder.is_over(),
+            persistent: (head.version == Version::HTTP_11 || seen.stays) && !seen.closes,
+            expects: seen.expects && head.version == Version::HTTP_11 && !decoder.is_over(),
             trailers: seen.trailers,
             decoder,
             head,
@@ -189,6 +172,32 @@ fn read<'head>(
             why: Unreadable::Malformed(why),
         })),
     }
+}
+
+/// What the first line says; what is wrong with it is left in `seen`, so that the rest is still read.
+fn request_line(
+    text: &Bytes,
+    line: &httparse::Request<'_, '_>,
+    seen: &mut Seen,
+) -> Option<request::Parts> {
+    let (mut head, ()) = Request::new(()).into_parts();
+    match Method::from_bytes(line.method?.as_bytes()) {
+        Ok(method) => head.method = method,
+        Err(_) => seen.fault("its method is none"),
+    }
+    let target = line.path?;
+    match Uri::from_maybe_shared(text.slice_ref(target.as_bytes())) {
+        // A fragment is the client's own (RFC 9110, 7.1); the rest would be another target than was sent.
+        Ok(_) if target.contains('#') => seen.fault("a target with a fragment"),
+        Ok(uri) => head.uri = uri,
+        Err(_) => seen.fault("a target that is none"),
+    }
+    head.version = if line.version? == 1 {
+        Version::HTTP_11
+    } else {
+        Version::HTTP_10
+    };
+    Some(head)
 }
 
 /// What the fields say that concern the connection.

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
-use super::http1;
+use super::http1::{self, Handover};
+use super::http2;
 use super::peer::Peer;
 use super::shared::Shared;
 use super::tls::{self, Tls};
@@ -355,7 +357,12 @@ fn begin<H: Handler>(visit: Visit, seat: Seat, shared: &Rc<Shared<H>>) {
     let Some(tls) = tls else {
         let peer = Rc::new(Peer::new(address, None));
         spawn_local(async move {
-            http1::serve(shared, Stream::Plain(stream), peer).await;
+            let stream = Stream::Plain(stream);
+            let served = http1::serve(Rc::clone(&shared), stream, Rc::clone(&peer));
+            if let Some(Handover(stream, read)) = served.await {
+                // Boxed, so that a connection of HTTP/1.1 does not hold the room for one of HTTP/2.
+                Box::pin(http2::serve(shared, stream, read, peer)).await;
+            }
             drop(seat);
         });
         return;
@@ -364,8 +371,14 @@ fn begin<H: Handler>(visit: Visit, seat: Seat, shared: &Rc<Shared<H>>) {
         // Boxed, so that the connection does not hold the room for its handshake.
         let begun = Box::pin(tls::accept(stream, tls, &shared)).await;
         if let Some((stream, secured)) = begun {
+            let http2 = secured.speaks_http2();
             let peer = Rc::new(Peer::new(address, Some(secured)));
-            http1::serve(shared, stream, peer).await;
+            if http2 {
+                Box::pin(http2::serve(shared, stream, Bytes::new(), peer)).await;
+            } else {
+                // Within TLS it never turns out to be another version.
+                drop(http1::serve(shared, stream, peer).await);
+            }
         }
         drop(seat);
     });

@@ -8,11 +8,15 @@
 //! a request head by [`Settings::limits`], the end by [`Settings::drain`].
 
 mod accept;
+mod date;
 mod drain;
 mod http1;
+mod http2;
+mod incoming;
 mod peer;
 mod shared;
 mod tls;
+mod unreadable;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -31,9 +35,10 @@ use tokio::sync::{mpsc, watch};
 use crate::config;
 
 pub use accept::Crew;
-pub use http1::{BodyBroken, Incoming, Unreadable};
+pub use incoming::{BodyBroken, Incoming};
 pub use peer::Peer;
 pub use tls::Tls;
+pub use unreadable::Unreadable;
 
 /// What a listener calls, once for each request. One lives on every worker and never leaves it.
 pub trait Handler: 'static {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::date::Date;
 use super::drain::Drain;
 use super::http1::Scratch;
 use super::{Handler, Settings};
@@ -22,5 +23,10 @@ impl<H: Handler> Shared<H> {
             drain: Drain::default(),
             scratch: Scratch::new(),
         }
+    }
+
+    /// What answers state as their time.
+    pub(super) fn date(&self) -> &Date {
+        &self.scratch.date
     }
 }

@@ -3,11 +3,8 @@
 //! One [`Tls`] is shared by all workers, so that a session of one is resumed at another. Bounds: a handshake takes no longer than
 //! `server.timeouts.handshake`, and ends when its worker drains; until a client's first byte it holds a socket and nothing else.
 
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring::Ticketer;
@@ -19,7 +16,6 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::Handler;
-use super::drain::Drain;
 use super::shared::Shared;
 use crate::http1::Stream;
 use crate::tls::{self, Certificates};
@@ -32,6 +28,12 @@ const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     content-type: text/plain; charset=utf-8\r\ncontent-length: 56\r\n\
     cache-control: no-store\r\nconnection: close\r\n\r\n\
     This port speaks TLS. Use an address of https:// for it.";
+
+/// What is spoken within it, the most wanted first (RFC 7301). A client that names none speaks HTTP/1.1.
+const ALPN: [&[u8]; 2] = [HTTP2, b"http/1.1"];
+
+/// HTTP/2 in the words of ALPN (RFC 9113, 3.2).
+const HTTP2: &[u8] = b"h2";
 
 /// How much of such a request is read, so that its client hears the answer instead of a reset.
 const LINGER: u64 = 64 * 1024;
@@ -48,6 +50,7 @@ pub struct Tls {
 pub(super) struct Secured {
     /// The name that it asked for.
     name: Option<Box<str>>,
+    http2: bool,
     certificates: Arc<Certificates>,
 }
 
@@ -71,7 +74,7 @@ impl Tls {
             .map_err(io::Error::other)?
             .with_no_client_auth()
             .with_cert_resolver(resolver);
-        config.alpn_protocols = tls::alpn();
+        config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
         config.ticketer = Ticketer::new().map_err(io::Error::other)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self {
@@ -87,6 +90,11 @@ impl Secured {
         let name = self.name.as_deref();
         name.is_some_and(|name| self.certificates.misdirects(name, host))
     }
+
+    /// Whether HTTP/2 was agreed on.
+    pub(super) fn speaks_http2(&self) -> bool {
+        self.http2
+    }
 }
 
 /// Makes the handshake; nothing where it fails, is late, or its worker drains.
@@ -97,7 +105,7 @@ pub(super) async fn accept<H: Handler>(
 ) -> Option<(Stream, Secured)> {
     let limit = *shared.settings.timeouts.handshake;
     let handshake = timeout(limit, shake_hands(tcp, tls));
-    let failed = match until_drained(&shared.drain, handshake).await? {
+    let failed = match shared.drain.until_begun(handshake).await? {
         Ok(Ok(begun)) => return Some(begun),
         Ok(Err(error)) => error,
         Err(_) => io::Error::from(io::ErrorKind::TimedOut),
@@ -117,9 +125,10 @@ async fn shake_hands(tcp: TcpStream, tls: Arc<Tls>) -> io::Result<(Stream, Secur
     let stream = TlsAcceptor::from(Arc::clone(&tls.config))
         .accept(tcp)
         .await?;
-    let name = stream.get_ref().1.server_name().map(Box::from);
+    let session = stream.get_ref().1;
     let secured = Secured {
-        name,
+        name: session.server_name().map(Box::from),
+        http2: session.alpn_protocol() == Some(HTTP2),
         certificates: Arc::clone(&tls.certificates),
     };
     Ok((Stream::Tls(Box::new(stream.into())), secured))
@@ -134,22 +143,6 @@ async fn answer_in_the_clear(mut tcp: TcpStream) -> io::Error {
     };
     let not_tls = || io::Error::new(io::ErrorKind::InvalidData, "it does not speak TLS");
     said.await.err().unwrap_or_else(not_tls)
-}
-
-/// Polls a future to its end, or until the drain begins.
-async fn until_drained<T>(drain: &Drain, future: impl Future<Output = T>) -> Option<T> {
-    let place = drain.enter();
-    let mut future = pin!(future);
-    let ended = poll_fn(|cx| {
-        if drain.has_begun() {
-            return Poll::Ready(None);
-        }
-        drain.wake_later(&place, cx.waker());
-        future.as_mut().poll(cx).map(Some)
-    })
-    .await;
-    drain.leave(&place);
-    ended
 }
 
 #[cfg(test)]

@@ -1,12 +1,8 @@
 //! An answer's head, written (RFC 9112, 4 and 6).
 
-use std::cell::{Ref, RefCell};
-use std::time::{Duration, SystemTime};
-
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER};
 use http::{HeaderValue, StatusCode, Version, response};
 use http_body::SizeHint;
-use tokio::time::Instant;
 
 use crate::http1::{Framing, Reason, has, write_field};
 
@@ -134,42 +130,4 @@ fn write_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"content-length: ");
     out.extend_from_slice(digits.format(length).as_bytes());
     out.extend_from_slice(b"\r\n");
-}
-
-/// The `Date` field (RFC 9110, 6.6.1), written out once a second.
-#[derive(Debug)]
-pub(super) struct Date(RefCell<Option<Written>>);
-
-#[derive(Debug)]
-struct Written {
-    line: String,
-    /// When it is not true any more.
-    until: Instant,
-}
-
-impl Date {
-    pub(super) fn new() -> Self {
-        Self(RefCell::new(None))
-    }
-
-    /// Its line at this time, which is now.
-    pub(super) fn line(&self, now: Instant) -> Ref<'_, str> {
-        if self
-            .0
-            .borrow()
-            .as_ref()
-            .is_none_or(|last| last.until <= now)
-        {
-            let time = SystemTime::now();
-            let since = time.duration_since(SystemTime::UNIX_EPOCH);
-            let into_second = since.map_or(0, |since| since.subsec_nanos());
-            self.0.replace(Some(Written {
-                line: format!("date: {}\r\n", httpdate::fmt_http_date(time)),
-                until: now + Duration::from_secs(1) - Duration::from_nanos(into_second.into()),
-            }));
-        }
-        Ref::map(self.0.borrow(), |written| {
-            written.as_ref().map_or("", |written| &written.line)
-        })
-    }
 }

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -15,15 +14,17 @@ use tokio::io::AsyncWrite;
 use tokio::time::{Instant, timeout};
 
 use super::Unreadable;
-use super::answer::{self, Asked, Date};
-use super::body::Incoming;
-use super::core::Core;
+use super::answer::{self, Asked};
+use super::body::Reader;
+use super::core::{Core, Writer};
 use super::head::{self, Parsed, Refused, Search};
+use super::preface::Preface;
 use crate::http1::{Alarm, Framing, Output, Pace, Stream, TooSlow, Unsent};
-use crate::server::Handler;
+use crate::server::date::Date;
 use crate::server::drain::Place;
 use crate::server::peer::Peer;
 use crate::server::shared::Shared;
+use crate::server::{Handler, Incoming};
 
 /// How much of a request's body is read and thrown away when nobody wants it any more, and for how long: so that the
 /// client, which may not listen before it has sent everything, hears the answer instead of a reset, and can use its
@@ -37,7 +38,7 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(in crate::server) struct Scratch {
     room: RefCell<Box<[u8]>>,
-    date: Date,
+    pub(in crate::server) date: Date,
 }
 
 impl Scratch {
@@ -49,18 +50,27 @@ impl Scratch {
     }
 }
 
-/// Serves a connection to its end: closed by either side, overdue, or drained.
+/// A connection whose client speaks HTTP/2, and what was read of it.
+#[derive(Debug)]
+pub(in crate::server) struct Handover(pub(in crate::server) Stream, pub(in crate::server) Bytes);
+
+/// Serves a connection to its end: closed by either side, overdue, or drained; or until it turns out to be one of HTTP/2.
 pub(in crate::server) async fn serve<H: Handler>(
     shared: Rc<Shared<H>>,
     stream: Stream,
     peer: Rc<Peer>,
-) {
+) -> Option<Handover> {
     let mut connection = Connection::new(&shared, stream, peer);
     let ended = loop {
         let ended = match poll_fn(|cx| connection.poll_head(cx)).await {
             // Boxed, so that a connection without a request does not hold the room for one.
             Next::Request(parsed) => Box::pin(connection.exchange(*parsed)).await,
             Next::Refused(refused) => Box::pin(connection.refuse(*refused)).await,
+            Next::Preface => {
+                let core = Rc::clone(&connection.core);
+                drop(connection);
+                return Rc::into_inner(core).map(|core| core.into_inner().hand_over());
+            }
             Next::End => Some(connection.leave().await),
         };
         if let Some(ended) = ended {
@@ -73,12 +83,15 @@ pub(in crate::server) async fn serve<H: Handler>(
         // Boxed, so that no connection holds the room for it before.
         End::Unread => drop(timeout(LINGER.1, Box::pin(connection.linger())).await),
     }
+    None
 }
 
 /// What a connection brings next.
 enum Next {
     Request(Box<Parsed>),
     Refused(Box<Refused>),
+    /// HTTP/2.
+    Preface,
     /// Nothing: it was closed, its time is up, or its worker drains.
     End,
 }
@@ -192,6 +205,17 @@ impl<H: Handler> Connection<H> {
 
     /// Looks for a head in what has just come, where nothing came before it: mostly it is one, and whole.
     fn new_head(&mut self, core: &mut Core, came: &[u8]) -> Option<Next> {
+        match self.preface(came) {
+            Preface::Whole => {
+                core.input.bytes.extend_from_slice(came);
+                return Some(Next::Preface);
+            }
+            Preface::Begun => {
+                core.input.bytes.extend_from_slice(came);
+                return None;
+            }
+            Preface::None => {}
+        }
         let rest = came.get(head::empty_lines(came)..).unwrap_or_default();
         self.search = Search::default();
         match self.search.end(rest, &self.shared.settings.limits) {
@@ -211,6 +235,11 @@ impl<H: Handler> Connection<H> {
     /// Looks for a head in what was kept.
     fn kept_head(&mut self, core: &mut Core) -> Option<Next> {
         let input = &mut core.input.bytes;
+        match self.preface(input) {
+            Preface::Whole => return Some(Next::Preface),
+            Preface::Begun => return None,
+            Preface::None => {}
+        }
         if self.search.is_new() {
             input.advance(head::empty_lines(input));
         }
@@ -222,6 +251,14 @@ impl<H: Handler> Connection<H> {
             Ok(None) => None,
             Err(why) => Some(Next::Refused(Refused::of(input, why))),
         }
+    }
+
+    /// Whether a connection begins as one of HTTP/2. Within TLS the client has said before what it speaks.
+    fn preface(&self, first: &[u8]) -> Preface {
+        if self.used || self.peer.is_secure() {
+            return Preface::None;
+        }
+        Preface::of(first)
     }
 
     fn read(&mut self, text: &Bytes) -> Next {
@@ -252,7 +289,7 @@ impl<H: Handler> Connection<H> {
             Incoming::default()
         } else {
             let exchange = self.core.borrow_mut().begin(decoder, expects);
-            Incoming::new(&self.core, exchange)
+            Incoming::http1(Reader::new(&self.core, exchange))
         };
         let request = Request::from_parts(head, body);
         let answering = Rc::clone(&self.shared.handler).handle(request, Rc::clone(&self.peer));
@@ -454,37 +491,4 @@ enum Sent {
     Gone,
     /// The client takes nothing.
     Unheard,
-}
-
-/// Writes to a connection. It is held only while it is written to: an answer's body may read the request's.
-struct Writer<'a>(&'a RefCell<Core>);
-
-impl AsyncWrite for Writer<'_> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_shutdown(cx)
-    }
 }

@@ -1,5 +1,6 @@
 //! A connection's bytes and the request that is being read: what the connection and the reader of a body share.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -8,8 +9,9 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::body::BodyBroken;
+use super::connection::Handover;
 use crate::http1::{Decoded, Decoder, Input, Stream};
+use crate::server::BodyBroken;
 
 /// What asks a client for its body (RFC 9110, 10.1.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -51,6 +53,11 @@ impl Core {
 
     pub(super) fn stream(&mut self) -> &mut Stream {
         &mut self.stream
+    }
+
+    /// The stream and what was read of it, for another version of HTTP.
+    pub(super) fn hand_over(self) -> Handover {
+        Handover(self.stream, self.input.bytes.freeze())
     }
 
     /// Begins an exchange whose request has this body; its number.
@@ -196,5 +203,38 @@ impl Core {
         if let Some(watcher) = self.watcher.take() {
             watcher.wake();
         }
+    }
+}
+
+/// Writes to a connection. It is held only while it is written to: an answer's body may read the request's.
+pub(super) struct Writer<'a>(pub(super) &'a RefCell<Core>);
+
+impl AsyncWrite for Writer<'_> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(self.0.borrow_mut().stream()).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(self.0.borrow_mut().stream()).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.0.borrow_mut().stream()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.0.borrow_mut().stream()).poll_shutdown(cx)
     }
 }

@@ -18,11 +18,12 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{advance, sleep};
 
-use super::{BodyBroken, Incoming, Unreadable, serve};
+use super::{Unreadable, serve};
 use crate::config::Server;
 use crate::http1::Stream;
 use crate::server::peer::Peer;
 use crate::server::shared::Shared;
+use crate::server::{BodyBroken, Incoming};
 use crate::server::{Handler, Settings};
 
 const SUM: HeaderName = HeaderName::from_static("x-sum");

@@ -1,0 +1,226 @@
+//! One client connection, from its preface to its end.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{self, Builder};
+use h2::{Reason, RecvStream};
+use http::Request;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::exchange::{self, Ended};
+use super::wire::{Stalled, Wire};
+use crate::config::Limits;
+use crate::http1::{Alarm, Stream};
+use crate::server::Handler;
+use crate::server::drain::Place;
+use crate::server::peer::Peer;
+use crate::server::shared::Shared;
+
+/// What is sent of an answer ahead of what the socket takes, in bytes a stream.
+pub(super) const AHEAD: usize = 64 * 1024;
+
+/// What may come of request bodies ahead of their readers: of one, and of all of a connection.
+const WINDOWS: (u32, u32) = (128 * 1024, 1024 * 1024);
+
+/// The largest frame that is taken.
+const FRAME: u32 = 16 * 1024;
+
+/// How long a client that was told of the end may take to say that it has heard it, with nothing under way.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves a connection to its end: closed by either side, overdue, or drained. `read` is what was read of it before.
+pub(in crate::server) async fn serve<H: Handler>(
+    shared: Rc<Shared<H>>,
+    stream: Stream,
+    read: Bytes,
+    peer: Rc<Peer>,
+) {
+    let begun = Instant::now();
+    let stalled = Stalled::default();
+    let wire = Wire::new(stream, read, stalled.clone());
+    let handshake = settings(&shared.settings.limits).handshake(wire);
+    let handshake = timeout(*shared.settings.timeouts.head, handshake);
+    let Some(Ok(Ok(http))) = shared.drain.until_begun(handshake).await else {
+        tracing::debug!("a connection ended in its preface");
+        return;
+    };
+    let mut connection = Connection {
+        place: shared.drain.enter(),
+        known: false,
+        peer,
+        http,
+        stalled,
+        exchanges: JoinSet::new(),
+        resets: 0,
+        used: false,
+        since: begun,
+        told: None,
+        alarm: Alarm::new(),
+        shared,
+    };
+    poll_fn(|cx| connection.poll(cx)).await;
+}
+
+/// What is borne with of a client.
+fn settings(limits: &Limits) -> Builder {
+    let mut builder = Builder::new();
+    let most = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+    builder
+        .max_concurrent_streams(limits.h2_streams)
+        // Between once and twice the limit a page says what is wrong; past that there is an answer without one.
+        .max_header_list_size(most(limits.head.bytes().saturating_mul(2)))
+        .initial_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_frame_size(FRAME)
+        .max_send_buffer_size(AHEAD)
+        .max_local_error_reset_streams(Some(limits.h2_resets))
+        .max_pending_accept_reset_streams(limits.h2_resets.min(limits.h2_streams as usize))
+        .enable_connect_protocol();
+    builder
+}
+
+/// A connection and what happens on it.
+struct Connection<H: Handler> {
+    shared: Rc<Shared<H>>,
+    peer: Rc<Peer>,
+    http: server::Connection<Wire, Bytes>,
+    /// Since when the client takes nothing.
+    stalled: Stalled,
+    /// The streams whose requests are being answered. They end with the connection.
+    exchanges: JoinSet<Ended>,
+    /// How many more streams the client has reset than it has let end.
+    resets: usize,
+    /// Whether it has had a request: the first may take as long as a head, others as long as an idle connection.
+    used: bool,
+    /// Since when nothing is under way.
+    since: Instant,
+    /// When the client was told that the connection ends.
+    told: Option<Instant>,
+    alarm: Alarm,
+    place: Place,
+    /// Whether the drain knows whom to wake.
+    known: bool,
+}
+
+impl<H: Handler> Connection<H> {
+    /// Drives the connection; ready at its end.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.known {
+            // The task's waker stays the same.
+            self.shared.drain.wake_later(&self.place, cx.waker());
+            self.known = true;
+        }
+        loop {
+            if self.shared.drain.has_begun() {
+                self.tell();
+            }
+            if self.poll_frames(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            // Last, so that each that goes on is known to be waited for.
+            if self.collect(cx) {
+                continue;
+            }
+            let Some(due) = self.due() else {
+                return Poll::Pending;
+            };
+            if self.alarm.poll_over(cx, || due).is_pending() {
+                return Poll::Pending;
+            }
+            if self.told.is_some() || self.stalled.since().is_some() {
+                return Poll::Ready(());
+            }
+            self.tell();
+        }
+    }
+
+    /// Lets go of the streams that have ended; whether there were any.
+    fn collect(&mut self, cx: &mut Context<'_>) -> bool {
+        let before = self.exchanges.len();
+        while let Poll::Ready(Some(ended)) = self.exchanges.poll_join_next(cx) {
+            // A task that has panicked has said so; its stream was reset.
+            if matches!(ended, Ok(Ended::Reset)) {
+                self.resets += 1;
+            } else {
+                self.resets = self.resets.saturating_sub(1);
+            }
+        }
+        if before > 0 && self.exchanges.is_empty() {
+            self.since = Instant::now();
+        }
+        if self.resets > self.shared.settings.limits.h2_resets {
+            self.resets = 0;
+            self.told.get_or_insert_with(Instant::now);
+            self.http.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        }
+        self.exchanges.len() < before
+    }
+
+    /// Reads and writes frames, and begins what they ask for; ready at the connection's end.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // A client that resets its streams may begin others before the tasks of those have seen it: these wait.
+        while self.exchanges.len() < self.shared.settings.limits.h2_streams as usize {
+            let accepted = pin!(self.http.accept()).poll(cx);
+            match accepted {
+                Poll::Ready(Some(Ok((request, respond)))) => self.begin(request, respond),
+                Poll::Ready(Some(Err(error))) => {
+                    log(&error);
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        let closed = self.http.poll_closed(cx);
+        closed.map(|closed| closed.unwrap_or_else(|error| log(&error)))
+    }
+
+    fn begin(&mut self, request: Request<RecvStream>, respond: server::SendResponse<Bytes>) {
+        self.used = true;
+        let (shared, peer) = (Rc::clone(&self.shared), Rc::clone(&self.peer));
+        let exchange = exchange::serve(shared, peer, request, respond);
+        self.exchanges.spawn_local(exchange);
+    }
+
+    /// Tells the client to open no more streams here. Those that it has opened by then are served.
+    fn tell(&mut self) {
+        if self.told.is_none() {
+            self.told = Some(Instant::now());
+            self.http.graceful_shutdown();
+        }
+    }
+
+    /// When the connection is over, or is to be told so, if nothing happens.
+    fn due(&self) -> Option<Instant> {
+        let timeouts = &self.shared.settings.timeouts;
+        let stalled = self.stalled.since().map(|since| since + *timeouts.write);
+        let quiet = self.exchanges.is_empty().then(|| match self.told {
+            // What is left then is on its way to the client.
+            Some(told) if self.http.has_streams() => self.since.max(told) + *timeouts.write,
+            Some(told) => self.since.max(told) + FAREWELL,
+            None if self.used => self.since + *timeouts.idle,
+            None => self.since + *timeouts.head,
+        });
+        match (stalled, quiet) {
+            (Some(stalled), Some(quiet)) => Some(stalled.min(quiet)),
+            (stalled, quiet) => stalled.or(quiet),
+        }
+    }
+}
+
+/// Says why a connection ended early. What its client did is no event of ours.
+fn log(error: &h2::Error) {
+    tracing::debug!(%error, "a connection of HTTP/2 ended");
+}
+
+impl<H: Handler> Drop for Connection<H> {
+    fn drop(&mut self) {
+        self.shared.drain.leave(&self.place);
+    }
+}

@@ -10,8 +10,6 @@ use super::tree::Value;
 const NOT_YET: &[(&str, &[&str])] = &[
     ("server.proxy_protocol", &[]),
     ("server.shutdown_delay", &["0s"]),
-    ("server.limits.h2_streams", &[]),
-    ("server.limits.h2_resets", &[]),
     ("upstreams.*.protocol", &["auto", "http1"]),
     ("intercept.only", &["all"]),
     ("intercept.reveal", &[]),

@@ -3,6 +3,7 @@
 
 mod client;
 mod gateway;
+pub mod http2;
 mod origin;
 mod program;
 pub mod recorded;

@@ -272,6 +272,11 @@ impl Visitor {
         self
     }
 
+    /// What it says in its handshakes.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::new(self.config.clone())
+    }
+
     /// Connects and makes the handshake.
     pub fn try_connect(&self, address: SocketAddr, name: &str) -> io::Result<Secured> {
         let name = ServerName::try_from(name.to_owned()).unwrap();

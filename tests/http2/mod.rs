@@ -1,0 +1,8 @@
+//! HTTP/2 towards visitors: the same exchanges as over HTTP/1.1, and what only this version can do wrong.
+
+mod floods;
+mod malformed;
+mod pairings;
+mod slowness;
+mod tools;
+mod tunnels;

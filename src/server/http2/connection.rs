@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::exchange::{self, Ended};
-use super::wire::{Stalled, Wire};
+use super::wire::{Watched, Wire};
 use crate::config::Limits;
 use crate::http1::{Alarm, Stream};
 use crate::server::Handler;
@@ -42,8 +42,8 @@ pub(in crate::server) async fn serve<H: Handler>(
     peer: Rc<Peer>,
 ) {
     let begun = Instant::now();
-    let stalled = Stalled::default();
-    let wire = Wire::new(stream, read, stalled.clone());
+    let watched = Watched::default();
+    let wire = Wire::new(stream, read, watched.clone());
     let handshake = settings(&shared.settings.limits).handshake(wire);
     let handshake = timeout(*shared.settings.timeouts.head, handshake);
     let Some(Ok(Ok(http))) = shared.drain.until_begun(handshake).await else {
@@ -55,7 +55,7 @@ pub(in crate::server) async fn serve<H: Handler>(
         known: false,
         peer,
         http,
-        stalled,
+        watched,
         exchanges: JoinSet::new(),
         resets: 0,
         used: false,
@@ -90,8 +90,7 @@ struct Connection<H: Handler> {
     shared: Rc<Shared<H>>,
     peer: Rc<Peer>,
     http: server::Connection<Wire, Bytes>,
-    /// Since when the client takes nothing.
-    stalled: Stalled,
+    watched: Watched,
     /// The streams whose requests are being answered. They end with the connection.
     exchanges: JoinSet<Ended>,
     /// How many more streams the client has reset than it has let end.
@@ -133,11 +132,16 @@ impl<H: Handler> Connection<H> {
             if self.alarm.poll_over(cx, || due).is_pending() {
                 return Poll::Pending;
             }
-            if self.told.is_some() || self.stalled.since().is_some() {
+            if self.told.is_some() || self.is_stuck() {
                 return Poll::Ready(());
             }
             self.tell();
         }
+    }
+
+    /// Whether its client has stopped half way through something, whatever its streams do.
+    fn is_stuck(&self) -> bool {
+        self.watched.stalled().is_some() || self.watched.half().is_some()
     }
 
     /// Lets go of the streams that have ended; whether there were any.
@@ -154,7 +158,7 @@ impl<H: Handler> Connection<H> {
         if before > 0 && self.exchanges.is_empty() {
             self.since = Instant::now();
         }
-        if self.resets > self.shared.settings.limits.h2_resets {
+        if self.resets > self.shared.settings.limits.h2_resets || self.watched.is_flood() {
             self.resets = 0;
             self.told.get_or_insert_with(Instant::now);
             self.http.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -199,7 +203,9 @@ impl<H: Handler> Connection<H> {
     /// When the connection is over, or is to be told so, if nothing happens.
     fn due(&self) -> Option<Instant> {
         let timeouts = &self.shared.settings.timeouts;
-        let stalled = self.stalled.since().map(|since| since + *timeouts.write);
+        let stalled = self.watched.stalled();
+        let stalled = stalled.map(|since| since + *timeouts.write);
+        let half = self.watched.half().map(|since| since + *timeouts.head);
         let quiet = self.exchanges.is_empty().then(|| match self.told {
             // What is left then is on its way to the client.
             Some(told) if self.http.has_streams() => self.since.max(told) + *timeouts.write,
@@ -207,10 +213,7 @@ impl<H: Handler> Connection<H> {
             None if self.used => self.since + *timeouts.idle,
             None => self.since + *timeouts.head,
         });
-        match (stalled, quiet) {
-            (Some(stalled), Some(quiet)) => Some(stalled.min(quiet)),
-            (stalled, quiet) => stalled.or(quiet),
-        }
+        [stalled, half, quiet].into_iter().flatten().min()
     }
 }
 

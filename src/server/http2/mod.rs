@@ -6,13 +6,15 @@
 //!
 //! Bounds: streams by `server.limits.h2_streams`, resets by `server.limits.h2_resets`, heads by `server.limits.head` and
 //! `headers`; what comes of bodies ahead of their readers by the windows, what goes of answers ahead of the client by
-//! [`connection::AHEAD`] a stream. A client that takes nothing is let go after `server.timeouts.write`: its stream where the
+//! [`connection::AHEAD`] a stream. Frames that do nothing are counted, and a head
+//! that stops half way has `server.timeouts.head` ([`frames`]). A client that takes nothing is let go after `server.timeouts.write`: its stream where the
 //! stream's window is closed, its connection where the socket is full.
 
 mod answer;
 mod body;
 mod connection;
 mod exchange;
+mod frames;
 mod request;
 mod sending;
 mod upgrade;

@@ -1,31 +1,63 @@
-//! A connection's bytes, watched for a client that takes none.
+//! A connection's bytes, watched for a client that takes none, or sends nothing that leads to anything.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::frames::Frames;
+
 use crate::http1::Stream;
 
-/// Since when a connection's client takes nothing of what is to be written; shared with the connection's task.
+/// What is seen of a connection's bytes; shared with the connection's task.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stalled(Rc<Cell<Option<Instant>>>);
+pub(super) struct Watched(Rc<Sight>);
 
-impl Stalled {
-    pub(super) fn since(&self) -> Option<Instant> {
-        self.0.get()
+#[derive(Debug, Default)]
+struct Sight {
+    /// Since when the client takes nothing of what is to be written.
+    stalled: Cell<Option<Instant>>,
+    frames: RefCell<Frames>,
+    /// Since when a head is half there.
+    half: Cell<Option<Instant>>,
+}
+
+impl Watched {
+    /// Since when the client takes nothing of what is to be written.
+    pub(super) fn stalled(&self) -> Option<Instant> {
+        self.0.stalled.get()
+    }
+
+    /// Since when a head is half there.
+    pub(super) fn half(&self) -> Option<Instant> {
+        self.0.half.get()
+    }
+
+    /// See [`Frames::is_flood`].
+    pub(super) fn is_flood(&self) -> bool {
+        self.0.frames.borrow().is_flood()
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        let mut frames = self.0.frames.borrow_mut();
+        frames.take(bytes);
+        if !frames.is_half() {
+            self.0.half.set(None);
+        } else if self.0.half.get().is_none() {
+            self.0.half.set(Some(Instant::now()));
+        }
     }
 
     fn note<T>(&self, polled: Poll<T>) -> Poll<T> {
         if polled.is_ready() {
-            self.0.set(None);
-        } else if self.0.get().is_none() {
-            self.0.set(Some(Instant::now()));
+            self.0.stalled.set(None);
+        } else if self.0.stalled.get().is_none() {
+            self.0.stalled.set(Some(Instant::now()));
         }
         polled
     }
@@ -36,15 +68,15 @@ impl Stalled {
 pub(super) struct Wire {
     stream: Stream,
     read: Bytes,
-    stalled: Stalled,
+    watched: Watched,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream, read: Bytes, stalled: Stalled) -> Self {
+    pub(super) fn new(stream: Stream, read: Bytes, watched: Watched) -> Self {
         Self {
             stream,
             read,
-            stalled,
+            watched,
         }
     }
 }
@@ -55,12 +87,16 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let begin = buf.filled().len();
         if self.read.has_remaining() {
             let size = self.read.len().min(buf.remaining());
             buf.put_slice(&self.read.split_to(size));
-            return Poll::Ready(Ok(()));
+        } else {
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let came = buf.filled().get(begin..).unwrap_or_default();
+        self.watched.read(came);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -71,7 +107,7 @@ impl AsyncWrite for Wire {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.stalled.note(polled)
+        self.watched.note(polled)
     }
 
     fn poll_write_vectored(
@@ -80,7 +116,7 @@ impl AsyncWrite for Wire {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.stalled.note(polled)
+        self.watched.note(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -89,11 +125,11 @@ impl AsyncWrite for Wire {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        self.stalled.note(polled)
+        self.watched.note(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.stalled.note(polled)
+        self.watched.note(polled)
     }
 }

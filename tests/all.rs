@@ -38,3 +38,4 @@ mod streaming;
 mod support;
 mod tls;
 mod traces;
+mod upgrades;

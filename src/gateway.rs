@@ -240,6 +240,7 @@ fn snapshot(config: &Config, workers: usize) -> Result<Snapshot, Report> {
             least_rate: server.timeouts.min_rate.0,
             size: (server.limits.body.0 > 0).then_some(server.limits.body.0),
         },
+        tunnel_idle: *server.timeouts.tunnel,
         access: config.log.access,
         log_body: config.incidents.log_body.bytes(),
         commit_wait: *config.incidents.commit_wait,

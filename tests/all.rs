@@ -39,3 +39,4 @@ mod streaming;
 mod support;
 mod tls;
 mod traces;
+mod upgrades;

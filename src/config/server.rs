@@ -143,6 +143,8 @@ pub struct ServerTimeouts {
     pub idle: Period,
     /// Between two moments at which the client takes some of the answer.
     pub write: Period,
+    /// In which nothing moves in a tunnel (after a 101, as for WebSocket); the others above do not count there, but for `write`.
+    pub tunnel: Period,
     /// The least rate of a request body and of a reader, in bytes a second, averaged over ten seconds in which the client
     /// is waited for; `"0B"` is none.
     pub min_rate: Size,
@@ -224,6 +226,7 @@ impl Default for ServerTimeouts {
             body: Period::seconds(30),
             idle: Period::seconds(75),
             write: Period::seconds(30),
+            tunnel: Period::seconds(3600),
             min_rate: Size(240),
         }
     }

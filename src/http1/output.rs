@@ -99,6 +99,13 @@ impl Output {
         self.end = b"";
     }
 
+    /// The connection speaks another protocol after this message: a body follows it to the connection's end.
+    pub(crate) fn switch(&mut self) {
+        self.framing = Framing::Close;
+        self.ended = false;
+        self.sent = false;
+    }
+
     /// Whether all of the message was written.
     pub(crate) fn is_sent(&self) -> bool {
         self.sent

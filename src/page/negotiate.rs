@@ -3,7 +3,7 @@
 //! `Accept` with its q-values decides (RFC 9110, 12.5.1). Where it says nothing, the kind of request does, then the
 //! answer being replaced, then the user agent. At most [`MAX_BYTES`] and [`MAX_RANGES`] of `Accept` are looked at.
 
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, UPGRADE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 
 use super::Format;
@@ -16,6 +16,9 @@ const WHOLE: u16 = 1000;
 pub(super) fn format(headers: &HeaderMap, replaced: Option<&HeaderValue>) -> Format {
     if is_grpc(headers) {
         return Format::Grpc;
+    }
+    if is_upgrade(headers) {
+        return Format::Text;
     }
     let first = headers.get(ACCEPT).map(HeaderValue::as_bytes);
     match first {
@@ -31,6 +34,12 @@ pub(super) fn format(headers: &HeaderMap, replaced: Option<&HeaderValue>) -> For
                 .unwrap_or_else(|| implied(headers, replaced, &tally))
         }
     }
+}
+
+/// Whether it asks for another protocol: nothing that does reads more than text. Curl asks for HTTP/2 with every request.
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    let protocol = headers.get(UPGRADE).map(HeaderValue::as_bytes);
+    protocol.is_some_and(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {

@@ -12,7 +12,7 @@ use http_body::{Frame, SizeHint};
 use super::Proxy;
 use super::exchange::Exchange;
 use super::route::Route;
-use crate::telemetry::COUNTERS;
+use crate::telemetry::{COUNTERS, names};
 use crate::upstream::{AnswerBody, AnswerFault, Seat};
 
 /// The body of a response.
@@ -69,6 +69,9 @@ impl Passing {
                 self.ended = true;
                 if let AnswerFault::Request(_) = fault {
                     COUNTERS.client_gone.add_one();
+                } else if self.status == StatusCode::SWITCHING_PROTOCOLS {
+                    // Protocols end as they like.
+                    tracing::debug!({ names::REQUEST_ID } = self.exchange.id.as_str(), %fault, "a tunnel broke off");
                 } else {
                     let head = (self.status, &*self.seat);
                     self.proxy

@@ -3,15 +3,16 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{Response, Version};
+use http::header::UPGRADE;
+use http::{Response, StatusCode, Version};
 
 use super::body::{Body, Passing};
 use super::exchange::Exchange;
 use super::headers::Outgoing;
 use super::route::Route;
-use super::{Proxy, headers};
+use super::{Proxy, headers, upgrade};
 use crate::server::Incoming;
-use crate::upstream::{Answer, RequestBody, UpstreamError};
+use crate::upstream::{Answer, RequestBody, Tunnel, UpstreamError};
 
 impl Proxy {
     /// Sends the request to the route's app.
@@ -19,16 +20,29 @@ impl Proxy {
         &self,
         exchange: &Exchange,
         route: &Route,
-        body: Incoming,
+        mut body: Incoming,
     ) -> Result<Answer, UpstreamError> {
         let expects = exchange.expects();
-        let body = RequestBody::new(body, self.settings.body_limits, expects);
+        let protocols = upgrade::protocols(exchange);
+        let tunnel = protocols.and_then(|protocols| Some((protocols, body.tunnel()?)));
+        let upgrade = tunnel.as_ref().map(|(protocols, _)| *protocols);
+        let body = match tunnel {
+            None => RequestBody::new(body, self.settings.body_limits, expects),
+            Some((protocols, incoming)) => RequestBody::tunnel(
+                incoming,
+                Tunnel {
+                    protocols: protocols.clone(),
+                    idle: self.settings.tunnel_idle,
+                },
+            ),
+        };
         let (client, host) = self.client(route);
         let outgoing = |endpoint| Outgoing {
             exchange,
             settings: &self.settings,
             host,
             endpoint,
+            upgrade,
         };
         let (head, timeouts) = ((&exchange.method, outgoing), &route.timeouts);
         client.send(head, &body, timeouts, exchange.begun).await
@@ -47,6 +61,9 @@ impl Proxy {
             seat,
             ..
         } = answer;
+        let protocol = (head.status == StatusCode::SWITCHING_PROTOCOLS)
+            .then(|| head.headers.remove(UPGRADE))
+            .flatten();
         headers::clean_answer(&mut head.headers, &self.settings.request_id.header);
         route.policy.strip(&mut head.headers);
         head.headers.insert(
@@ -54,6 +71,9 @@ impl Proxy {
             exchange.id_value.clone(),
         );
         exchange.close_after(&mut head.headers);
+        if let Some(protocol) = protocol {
+            head.headers.insert(UPGRADE, protocol);
+        }
         // The version is this connection's, not the app's.
         head.version = Version::HTTP_11;
         let passing = Passing::new(self, exchange, route, head.status, (body, seat));

@@ -21,7 +21,7 @@ impl Role {
     pub(super) fn of(name: &HeaderName) -> Self {
         match name.as_str() {
             "connection" | "transfer-encoding" | "te" | "upgrade" | "keep-alive"
-            | "proxy-connection" => Self::HopByHop,
+            | "proxy-connection" | "http2-settings" => Self::HopByHop,
             "host" | "expect" | "via" | "forwarded" | "x-forwarded-for" | "x-forwarded-proto"
             | "x-forwarded-host" => Self::Own,
             "content-length" => Self::ContentLength,

@@ -3,7 +3,7 @@
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     COOKIE, EXPECT, FORWARDED, HOST, HeaderValue, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
-    VIA,
+    UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, Method, Version};
 
@@ -43,6 +43,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) host: &'a HostHeader,
     /// The endpoint's own address, `host:port`.
     pub(super) endpoint: &'a str,
+    /// The protocols that it may switch to.
+    pub(super) upgrade: Option<&'a HeaderValue>,
 }
 
 impl Head for Outgoing<'_> {
@@ -85,6 +87,10 @@ impl Head for Outgoing<'_> {
             && let Some(names) = trailer(&exchange.headers, request_id)
         {
             put(&TRAILER, &[names.as_bytes()]);
+        }
+        if let Some(protocols) = self.upgrade {
+            put(&CONNECTION, &[b"upgrade"]);
+            put(&UPGRADE, &[protocols.as_bytes()]);
         }
         if exchange.expects() {
             put(&EXPECT, &[b"100-continue"]);

@@ -71,6 +71,8 @@ pub struct Snapshot {
     pub limits: config::Limits,
     /// What bounds a request's body.
     pub body_limits: BodyLimits,
+    /// How long nothing may move in a tunnel.
+    pub tunnel_idle: Duration,
     /// The access log's form.
     pub access: config::AccessFormat,
     /// How much of a body the log line holds, in bytes.

@@ -21,8 +21,8 @@ enum Source {
     Nothing,
     Http1(http1::Reader),
     Http2(http2::Reader),
-    /// None yet: what the stream brings belongs to the time after the switch of protocols.
-    Tunnel(Option<http2::Reader>),
+    /// None yet: what comes belongs to the time after the switch of protocols.
+    Offer(Box<Self>),
 }
 
 /// A request's body did not come whole: the client left, or broke its framing.
@@ -38,16 +38,26 @@ impl Incoming {
         Self(Source::Http2(reader))
     }
 
-    /// The empty body of a request that asks for a tunnel.
-    pub(super) fn before_tunnel(reader: http2::Reader) -> Self {
-        Self(Source::Tunnel(Some(reader)))
+    /// The empty body of a request that asks for another protocol, with what comes after the switch.
+    pub(super) fn offering(tunnel: Self) -> Self {
+        Self(Source::Offer(Box::new(tunnel.0)))
     }
 
-    /// Takes what the visitor sends after the switch of protocols; nothing where the request asks for none.
+    /// Takes what the client sends after its connection has switched to another protocol; none where the request asks for
+    /// no switch. It brings nothing before the server has begun to write a 101 as the answer, and ends with what the client
+    /// sends.
     pub fn tunnel(&mut self) -> Option<Incoming> {
-        match &mut self.0 {
-            Source::Tunnel(reader) => reader.take().map(Self::http2),
-            Source::Nothing | Source::Http1(_) | Source::Http2(_) => None,
+        match std::mem::take(&mut self.0) {
+            Source::Offer(source) => {
+                if let Source::Http1(reader) = &*source {
+                    reader.ask();
+                }
+                Some(Self(*source))
+            }
+            other => {
+                self.0 = other;
+                None
+            }
         }
     }
 }
@@ -61,7 +71,7 @@ impl Body for Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyBroken>>> {
         match &mut self.0 {
-            Source::Nothing | Source::Tunnel(_) => Poll::Ready(None),
+            Source::Nothing | Source::Offer(_) => Poll::Ready(None),
             Source::Http1(reader) => reader.poll_frame(cx),
             Source::Http2(reader) => reader.poll_frame(cx),
         }
@@ -69,7 +79,7 @@ impl Body for Incoming {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Source::Nothing | Source::Tunnel(_) => true,
+            Source::Nothing | Source::Offer(_) => true,
             Source::Http1(reader) => reader.is_end_stream(),
             Source::Http2(reader) => reader.is_end_stream(),
         }
@@ -77,7 +87,7 @@ impl Body for Incoming {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Source::Nothing | Source::Tunnel(_) => SizeHint::with_exact(0),
+            Source::Nothing | Source::Offer(_) => SizeHint::with_exact(0),
             Source::Http1(reader) => reader.size_hint(),
             Source::Http2(reader) => reader.size_hint(),
         }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, Sleep, sleep};
@@ -54,7 +55,9 @@ struct Source {
     returned: RefCell<Option<Bytes>>,
     /// Nothing more comes of `incoming`.
     drained: Cell<bool>,
-    limits: BodyLimits,
+    /// None for a tunnel, which as a whole has a bound.
+    limits: Option<BodyLimits>,
+    tunnel: Option<Tunnel>,
     taken: Cell<u64>,
     begun: Cell<bool>,
     ended: Cell<bool>,
@@ -65,6 +68,15 @@ struct Source {
     pause: RefCell<Alarm>,
     pace: RefCell<Pace>,
     gate: Option<Gate>,
+}
+
+/// What a request asks for that is to become a tunnel.
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    /// Its `Upgrade` field: the protocols that the app may switch to.
+    pub protocols: HeaderValue,
+    /// How long nothing may move in either direction.
+    pub idle: Duration,
 }
 
 /// Holds a body back until the app has said whether it wants it.
@@ -86,12 +98,29 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return Self(None);
         }
+        Self::of(incoming, Some(limits), None, expects.then(Gate::new))
+    }
+
+    /// No body, but what the client sends once the app has switched to one of these protocols.
+    #[must_use]
+    pub fn tunnel(incoming: impl Body<Data = Bytes> + 'static, tunnel: Tunnel) -> Self {
+        Self::of(incoming, None, Some(tunnel), None)
+    }
+
+    fn of(
+        incoming: impl Body<Data = Bytes> + 'static,
+        limits: Option<BodyLimits>,
+        tunnel: Option<Tunnel>,
+        gate: Option<Gate>,
+    ) -> Self {
         let incoming: Incoming = Box::pin(incoming.map_err(|_| BodyFault::Broken));
+        let least_rate = limits.map_or(0, |limits| limits.least_rate);
         Self(Some(Rc::new(Source {
             incoming: RefCell::new(Some(incoming)),
             returned: RefCell::new(None),
             drained: Cell::new(false),
             limits,
+            tunnel,
             taken: Cell::new(0),
             begun: Cell::new(false),
             ended: Cell::new(false),
@@ -99,8 +128,8 @@ impl RequestBody {
             progress: Cell::new(Instant::now()),
             awaited: Cell::new(false),
             pause: RefCell::new(Alarm::new()),
-            pace: RefCell::new(Pace::new(limits.least_rate)),
-            gate: expects.then(Gate::new),
+            pace: RefCell::new(Pace::new(least_rate)),
+            gate,
         })))
     }
 
@@ -108,6 +137,16 @@ impl RequestBody {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// What it asks for, where it is to become a tunnel.
+    pub(super) fn wants_tunnel(&self) -> Option<&Tunnel> {
+        self.0.as_ref()?.tunnel.as_ref()
+    }
+
+    /// When the client's last piece was taken.
+    pub(super) fn moved(&self) -> Option<Instant> {
+        Some(self.0.as_ref()?.progress.get())
     }
 
     /// Gives back what was taken of it and has not left. Nothing else was taken.
@@ -218,11 +257,14 @@ impl Source {
                 Poll::Ready(None)
             }
             Poll::Pending => {
+                let Some(limits) = &self.limits else {
+                    return Poll::Pending;
+                };
                 self.pace.borrow_mut().waits();
                 let over = self
                     .pause
                     .borrow_mut()
-                    .poll_pause(cx, || None, self.limits.pause);
+                    .poll_pause(cx, || None, limits.pause);
                 over.map(|()| Some(Err(self.fail(BodyFault::Stalled))))
             }
         }
@@ -236,11 +278,8 @@ impl Source {
         if self.pace.borrow_mut().moved(size) == Err(TooSlow) {
             return Err(self.fail(BodyFault::Stalled));
         }
-        if self
-            .limits
-            .size
-            .is_some_and(|limit| self.taken.get() > limit)
-        {
+        let most = self.limits.and_then(|limits| limits.size);
+        if most.is_some_and(|limit| self.taken.get() > limit) {
             return Err(self.fail(BodyFault::TooLarge));
         }
         Ok(frame)

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, response};
+use http::{Method, StatusCode, response};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::AnswerBody;
@@ -162,7 +162,10 @@ impl Client {
         body.answered();
         let seat = Rc::clone(lease.seat());
         self.upstream.answered(&seat.endpoint, head.status);
-        let body = AnswerBody::new(lease, request, timeouts.body);
+        let idle = request.wants_tunnel().map(|tunnel| tunnel.idle);
+        let switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let pause = idle.filter(|_| switched).unwrap_or(timeouts.body);
+        let body = AnswerBody::new(lease, request, pause);
         Ok((head, body, seat))
     }
 

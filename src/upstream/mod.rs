@@ -42,7 +42,7 @@ use roster::Roster;
 
 pub use answer::{AnswerBody, AnswerFault};
 pub use balance::Seat;
-pub use body::{BodyFault, BodyLimits, RequestBody};
+pub use body::{BodyFault, BodyLimits, RequestBody, Tunnel};
 pub use capacity::Capacity;
 pub use client::{Answer, Client};
 pub use error::{ErrorKind, UpstreamError, chain};

@@ -48,6 +48,17 @@ impl Asked {
     }
 }
 
+impl Sending {
+    /// How an answer is sent after which the connection speaks another protocol.
+    pub(super) fn switching() -> Self {
+        Self {
+            framing: Framing::Close,
+            length: None,
+            persistent: false,
+        }
+    }
+}
+
 /// Whether an answer has no body because of its status (RFC 9112, 6.3).
 fn is_bodiless(status: StatusCode) -> bool {
     status.is_informational()
@@ -99,7 +110,9 @@ pub(super) fn write(
     if framing == Framing::Chunked {
         out.extend_from_slice(b"transfer-encoding: chunked\r\n");
     }
-    if !sending.persistent {
+    if framing == Framing::Close && head.status == StatusCode::SWITCHING_PROTOCOLS {
+        out.extend_from_slice(b"connection: upgrade\r\n");
+    } else if !sending.persistent {
         out.extend_from_slice(b"connection: close\r\n");
     } else if asked.version == Version::HTTP_10 {
         out.extend_from_slice(b"connection: keep-alive\r\n");

@@ -4,19 +4,19 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, timeout};
 
 use super::Unreadable;
-use super::answer::{self, Asked};
+use super::answer::{self, Asked, Sending};
 use super::body::Reader;
-use super::core::{Core, Writer};
+use super::core::{Core, Switched, Writer};
 use super::head::{self, Parsed, Refused, Search};
 use super::preface::Preface;
 use crate::http1::{Alarm, Framing, Output, Pace, Stream, TooSlow, Unsent};
@@ -278,6 +278,7 @@ impl<H: Handler> Connection<H> {
             persistent,
             expects,
             trailers,
+            upgrades,
         } = parsed;
         let asked = Asked {
             head: head.method == Method::HEAD,
@@ -285,8 +286,13 @@ impl<H: Handler> Connection<H> {
             trailers,
         };
         let body = if decoder.is_over() {
-            self.core.borrow_mut().begin(decoder, false);
-            Incoming::default()
+            let exchange = self.core.borrow_mut().begin(decoder, false);
+            if upgrades {
+                let tunnel = Reader::of_tunnel(&self.core, exchange);
+                Incoming::offering(Incoming::http1(tunnel))
+            } else {
+                Incoming::default()
+            }
         } else {
             let exchange = self.core.borrow_mut().begin(decoder, expects);
             Incoming::http1(Reader::new(&self.core, exchange))
@@ -335,7 +341,17 @@ impl<H: Handler> Connection<H> {
         persistent: bool,
     ) -> Option<End> {
         let (head, body) = response.into_parts();
-        let mut sending = {
+        let switched = match head.status {
+            StatusCode::SWITCHING_PROTOCOLS => self.switch(),
+            _ => Switched::No,
+        };
+        if switched == Switched::Early {
+            tracing::debug!("a client sent more before its connection had switched protocols");
+            return Some(End::Aborted);
+        }
+        let mut sending = if switched == Switched::Yes {
+            Sending::switching()
+        } else {
             let mut core = self.core.borrow_mut();
             let unasked = core.answered();
             let persistent = persistent
@@ -352,14 +368,41 @@ impl<H: Handler> Connection<H> {
         drop(head);
         let sent = {
             let mut body = pin!(body);
-            poll_fn(|cx| self.poll_send(cx, body.as_mut())).await
+            let sent = poll_fn(|cx| self.poll_send(cx, body.as_mut())).await;
+            if switched == Switched::Yes && sent == Sent::Whole {
+                Box::pin(self.hear_out(body.as_mut())).await
+            } else {
+                sent
+            }
         };
         self.output.rest();
         match sent {
+            Sent::Whole if switched == Switched::Yes => Some(End::Closed),
             Sent::Whole => self.settle(sending.persistent).await,
             Sent::Broken if sending.framing == Framing::Close => Some(End::Aborted),
             Sent::Broken | Sent::Gone => Some(End::Closed),
             Sent::Unheard => Some(End::Aborted),
+        }
+    }
+
+    /// Switches to another protocol, where nothing was sent before that.
+    fn switch(&self) -> Switched {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.poll_gone(&mut cx) {
+            Poll::Ready(()) => Switched::Early,
+            Poll::Pending => self.core.borrow_mut().switch(),
+        }
+    }
+
+    /// The other side of a tunnel has ended: says so, and lets the client come to its end too, which is the body's.
+    async fn hear_out(&self, mut body: Pin<&mut H::Body>) -> Sent {
+        self.close().await;
+        loop {
+            match poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return Sent::Broken,
+                None => return Sent::Whole,
+            }
         }
     }
 
@@ -377,8 +420,10 @@ impl<H: Handler> Connection<H> {
             return Poll::Ready(Sent::Gone);
         }
         let left = self.output.left();
+        let switched = self.core.borrow().has_switched();
         if let Some(before) = self.blocked_at
             && left > before
+            && !switched
             && self.pace.moved(left - before) == Err(TooSlow)
         {
             return Poll::Ready(Sent::Unheard);

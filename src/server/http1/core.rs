@@ -22,6 +22,25 @@ const READ: usize = 256 * 1024;
 /// Bytes of requests that may come while another is answered.
 const AHEAD: usize = 64 * 1024;
 
+/// Whether the connection goes on in another protocol.
+#[derive(Debug)]
+enum Switch {
+    /// Nobody wants that.
+    Unasked,
+    /// Somebody waits for what comes after it.
+    Asked(Option<Waker>),
+    Done,
+}
+
+/// What became of a switch to another protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Switched {
+    No,
+    Yes,
+    /// Bytes have come that were sent before it: whose they are cannot be told.
+    Early,
+}
+
 /// A connection's bytes and the request that is being read.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -34,6 +53,7 @@ pub(super) struct Core {
     unasked: bool,
     /// Whether the body's framing is broken, so that nothing can be read after it.
     broken: bool,
+    switch: Switch,
     /// The connection's task, which is told when somebody else has read the body.
     watcher: Option<Waker>,
 }
@@ -47,6 +67,7 @@ impl Core {
             exchange: 0,
             unasked: false,
             broken: false,
+            switch: Switch::Unasked,
             watcher: None,
         }
     }
@@ -65,6 +86,7 @@ impl Core {
         self.exchange += 1;
         self.decoder = decoder;
         self.unasked = expects;
+        self.switch = Switch::Unasked;
         self.exchange
     }
 
@@ -96,6 +118,45 @@ impl Core {
     /// because it was never asked for: nothing after it can be told apart then (RFC 9110, 10.1.1).
     pub(super) fn answered(&mut self) -> bool {
         std::mem::replace(&mut self.unasked, false)
+    }
+
+    /// What comes after a switch is wanted.
+    pub(super) fn ask(&mut self) {
+        self.switch = Switch::Asked(None);
+    }
+
+    /// The answer says that the connection switches, where that was wanted.
+    pub(super) fn switch(&mut self) -> Switched {
+        if !matches!(self.switch, Switch::Asked(_)) {
+            return Switched::No;
+        }
+        // Asked of the kernel: what has come since the runtime last looked is early too. With TLS it may be TLS's own.
+        let came = !self.stream.is_tls() && self.stream.peek().is_ok_and(|count| count > 0);
+        if came || !self.input.bytes.is_empty() {
+            return Switched::Early;
+        }
+        self.decoder = Decoder::Close;
+        if let Switch::Asked(Some(reader)) = std::mem::replace(&mut self.switch, Switch::Done) {
+            reader.wake();
+        }
+        Switched::Yes
+    }
+
+    /// Whether the connection speaks another protocol by now.
+    pub(super) fn has_switched(&self) -> bool {
+        matches!(self.switch, Switch::Done)
+    }
+
+    /// The next of what comes after the switch.
+    pub(super) fn poll_tunnel(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyBroken>>> {
+        if let Switch::Asked(reader) = &mut self.switch {
+            *reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        self.poll_body(cx)
     }
 
     /// The next of the request's body.
@@ -130,6 +191,7 @@ impl Core {
                 Err(_) => return self.fail(),
             }
             match ready!(self.input.poll_fill(cx, &mut self.stream)) {
+                Ok(0) if self.decoder.close() => return Poll::Ready(None),
                 Ok(0) | Err(_) => return self.fail(),
                 Ok(_) => {}
             }
@@ -168,6 +230,10 @@ impl Core {
     /// Ready when the client has left, as far as that can be known: while its request's body is being read, the reader
     /// will find out. What it sends of its next requests is kept.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+        if self.has_switched() {
+            // Whoever reads it will find out, and one that has ended its side only listens on.
+            return Poll::Pending;
+        }
         if !self.is_read() {
             if !(self.watcher.as_ref()).is_some_and(|watcher| watcher.will_wake(cx.waker())) {
                 self.watcher = Some(cx.waker().clone());

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request};
 
 use super::Unreadable;
@@ -28,6 +28,8 @@ pub(super) struct Parsed {
     pub(super) expects: bool,
     /// Whether the client takes trailers (RFC 9110, 10.1.4).
     pub(super) trailers: bool,
+    /// Whether the client asks for another protocol after the answer (RFC 9110, 7.8).
+    pub(super) upgrades: bool,
 }
 
 /// A request that is refused: what is known of its head, and why.
@@ -164,6 +166,10 @@ fn read<'head>(
             persistent: (head.version == Version::HTTP_11 || seen.stays) && !seen.closes,
             expects: seen.expects && head.version == Version::HTTP_11 && !decoder.is_over(),
             trailers: seen.trailers,
+            upgrades: seen.connects
+                && seen.upgrades
+                && head.version == Version::HTTP_11
+                && decoder.is_over(),
             decoder,
             head,
         }),
@@ -208,6 +214,9 @@ struct Seen {
     stays: bool,
     expects: bool,
     trailers: bool,
+    /// Whether `Connection` names `Upgrade`.
+    connects: bool,
+    upgrades: bool,
     coded: bool,
     sized: bool,
     hosts: u32,
@@ -226,7 +235,10 @@ impl Seen {
             if self.hosts > 1 {
                 self.fault("several Hosts");
             }
+        } else if name == UPGRADE {
+            self.upgrades = true;
         } else if name == CONNECTION {
+            self.connects |= has(value, "upgrade");
             self.closes |= has(value, "close");
             self.stays |= has(value, "keep-alive");
         } else if name == CONTENT_LENGTH {

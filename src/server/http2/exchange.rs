@@ -70,7 +70,7 @@ pub(super) async fn serve<H: Handler>(
 /// The request with its body, as far as it has one.
 fn with_body(read: Read, stream: RecvStream, respond: &Respond) -> Request<Incoming> {
     let body = if read.tunnel {
-        Incoming::before_tunnel(Reader::new(stream, None, None))
+        Incoming::offering(Incoming::http2(Reader::new(stream, None, None)))
     } else if stream.is_end_stream() || read.length == Some(0) {
         Incoming::default()
     } else {
@@ -115,11 +115,18 @@ async fn send<H: Handler>(
     let Follows::Body(length) = follows else {
         return Ok(());
     };
-    let mut sending = Sending::new(stream, &shared.settings.timeouts, length, asked.trailers);
+    let timeouts = &shared.settings.timeouts;
+    let mut sending = Sending::new(stream, timeouts, length, asked.trailers);
+    if opened {
+        sending.take_time();
+    }
     let mut body = pin!(body);
     let sent = poll_fn(|cx| sending.poll_send(cx, body.as_mut())).await;
     if let Err(why) = sent {
         sending.give_up(why);
+    } else if opened {
+        // The app has ended its side of the tunnel; the client's comes to its end too, which is the body's.
+        poll_fn(|cx| sending.poll_rest(cx, body.as_mut())).await?;
     }
     sent
 }

@@ -61,6 +61,27 @@ impl<'a> Sending<'a> {
         }
     }
 
+    /// Holds it to no least rate: who speaks through a tunnel may have little to say.
+    pub(super) fn take_time(&mut self) {
+        self.pace = Pace::new(0);
+    }
+
+    /// Waits for the end of a body of which nothing more is sent.
+    pub(super) fn poll_rest<B: Body<Data = Bytes>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut body: Pin<&mut B>,
+    ) -> Poll<Result<(), Unsent>> {
+        loop {
+            match body.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Unsent::Broken)),
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => return self.poll_gone(cx),
+            }
+        }
+    }
+
     /// Says why the stream ends before the answer does, where the client does not know.
     pub(super) fn give_up(&mut self, why: Unsent) {
         match why {

@@ -7,9 +7,9 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, response};
+use http::{HeaderMap, Method, StatusCode, response};
 use http_body::{Body as _, SizeHint};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite as _, ReadBuf};
 use tokio::time::Instant;
 
 use super::framing::{self, Broken};
@@ -50,8 +50,19 @@ pub(in crate::upstream) struct Connection {
     alarm: Alarm,
     /// Why the rest of the request could not be sent.
     fault: Option<BodyFault>,
+    /// Whether it has switched to another protocol, and what has ended since.
+    tunnel: Option<Ends>,
     /// Who reads the answer while the rest of the request is sent.
     reader: Option<Waker>,
+}
+
+/// Which ends of a tunnel have come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    /// The app's own was told.
+    told: bool,
+    /// The client's, and the app knows.
+    client: bool,
 }
 
 /// Why there is no answer.
@@ -85,6 +96,7 @@ impl Connection {
             checked: 0,
             alarm: Alarm::new(),
             fault: None,
+            tunnel: None,
             reader: None,
         }
     }
@@ -92,7 +104,7 @@ impl Connection {
     /// Begins an exchange. Nothing is written before [`Self::poll_answer`].
     pub(in crate::upstream) fn begin(&mut self, head: &impl Head, body: &RequestBody) {
         let framing = match body.size_hint().exact() {
-            _ if body.is_empty() => Framing::None,
+            _ if body.is_empty() || body.wants_tunnel().is_some() => Framing::None,
             Some(length) => Framing::Length(length),
             None => Framing::Chunked,
         };
@@ -119,6 +131,9 @@ impl Connection {
             }
             match self.poll_head(cx) {
                 Poll::Ready(Ok(head)) if head.status == StatusCode::CONTINUE => body.open_gate(),
+                Poll::Ready(Ok(head)) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                    return Poll::Ready(self.switch(head, body));
+                }
                 Poll::Ready(Ok(head)) if head.status.is_informational() => {}
                 Poll::Ready(answer) => return Poll::Ready(answer.map_err(Fault::App)),
                 Poll::Pending => break,
@@ -127,6 +142,22 @@ impl Connection {
         self.alarm
             .poll_over(cx, || due(body))
             .map(|()| Err(Fault::Late))
+    }
+
+    /// The app switches to another protocol: what follows on both sides is no HTTP any more.
+    fn switch(
+        &mut self,
+        head: response::Parts,
+        body: &RequestBody,
+    ) -> Result<response::Parts, Fault> {
+        let asked = body.wants_tunnel();
+        if !asked.is_some_and(|tunnel| framing::switches(&head, &tunnel.protocols)) {
+            return Err(Malformed("it switched to a protocol that nobody asked for").into());
+        }
+        self.tunnel = Some(Ends::default());
+        self.persistent = false;
+        self.output.switch();
+        Ok(head)
     }
 
     /// The next head, interim or final; a final one's body comes next.
@@ -142,11 +173,6 @@ impl Connection {
                     persistent,
                     stated,
                 } = parsed;
-                if head.status == StatusCode::SWITCHING_PROTOCOLS {
-                    return Poll::Ready(Err(Broken::Malformed(
-                        "it switched to a protocol that nobody asked for",
-                    )));
-                }
                 if !head.status.is_informational() {
                     let (decoder, doubtful) = framing::decoder(&self.method, &mut head, stated)?;
                     self.persistent &= persistent && !doubtful;
@@ -203,6 +229,13 @@ impl Connection {
         request: &mut RequestBody,
     ) -> Poll<()> {
         let sent = ready!(self.poll_send(cx, request));
+        if let Some(ends) = &mut self.tunnel {
+            if sent.is_ok() && !self.deaf {
+                // One that has left needs no farewell.
+                drop(ready!(Pin::new(&mut self.stream).poll_shutdown(cx)));
+            }
+            ends.client = sent.is_ok();
+        }
         self.fault = sent.err();
         if let Some(reader) = self.reader.take() {
             reader.wake();
@@ -221,6 +254,9 @@ impl Connection {
             return Poll::Ready(Err(Fault::App(Broken::Request(fault))));
         }
         loop {
+            if self.tunnel.is_some() && self.decoder.is_over() {
+                return self.poll_ends(cx, request, pause);
+            }
             match self.decoder.decode(&mut self.input.bytes)? {
                 Decoded::More => {}
                 decoded => {
@@ -229,14 +265,20 @@ impl Connection {
                 }
             }
             match self.input.poll_fill(cx, &mut self.stream) {
-                Poll::Ready(Ok(0)) if self.decoder.close() => {
-                    self.persistent = false;
-                    return Poll::Ready(Ok(Decoded::Over));
+                // It was reset, which the sending side has found out.
+                Poll::Ready(Ok(0)) if self.tunnel.is_some() && self.deaf => {
+                    return Poll::Ready(Err(Fault::App(Broken::Closed(None))));
                 }
+                Poll::Ready(Ok(0)) if self.decoder.close() => self.persistent = false,
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Fault::App(Broken::Closed(None)))),
                 Poll::Ready(Ok(_)) => self.alarm.moved(),
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(Fault::App(Broken::Closed(Some(error)))));
+                }
+                Poll::Pending if self.tunnel.is_some() => {
+                    self.reader = Some(cx.waker().clone());
+                    let over = self.alarm.poll_pause(cx, || request.moved(), pause);
+                    return over.map(|()| Err(Fault::Late));
                 }
                 Poll::Pending if self.output.is_sent() => {
                     let over = self.alarm.poll_pause(cx, || None, pause);
@@ -252,9 +294,30 @@ impl Connection {
         }
     }
 
-    /// Whether all of the answer was read.
+    /// The app has ended its side of a tunnel, which is said with trailers, and the tunnel is over when the client's has ended.
+    fn poll_ends(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &RequestBody,
+        pause: Duration,
+    ) -> Poll<Result<Decoded, Fault>> {
+        match &mut self.tunnel {
+            Some(ends) if !ends.told => {
+                ends.told = true;
+                Poll::Ready(Ok(Decoded::Trailers(HeaderMap::new())))
+            }
+            Some(ends) if !ends.client => {
+                self.reader = Some(cx.waker().clone());
+                let over = self.alarm.poll_pause(cx, || request.moved(), pause);
+                over.map(|()| Err(Fault::Late))
+            }
+            _ => Poll::Ready(Ok(Decoded::Over)),
+        }
+    }
+
+    /// Whether all of the answer was read, and of a tunnel, both sides have ended.
     pub(in crate::upstream) fn is_over(&self) -> bool {
-        self.decoder.is_over()
+        self.decoder.is_over() && self.tunnel.is_none_or(|ends| ends.told && ends.client)
     }
 
     /// What is known of the length of the rest of the answer.
@@ -317,6 +380,15 @@ impl Connection {
             .is_err_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock));
         // What came may be TLS's own.
         nothing_came || (self.stream.is_tls() && self.is_quiet_now())
+    }
+}
+
+impl Drop for Connection {
+    /// A tunnel that has not come to its end breaks off on both sides.
+    fn drop(&mut self) {
+        if self.tunnel.is_some() && !self.is_over() {
+            self.stream.abort();
+        }
     }
 }
 

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::io;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, StatusCode, Version, response};
 
-use crate::http1::{Chunked, Decoder, Malformed, Zeros, digits};
+use crate::http1::{Chunked, Decoder, Malformed, Zeros, digits, has};
 use crate::upstream::body::BodyFault;
 
 /// Why what an app sends cannot be read on.
@@ -67,6 +67,15 @@ pub(super) fn is_bodiless(method: &Method, status: StatusCode) -> bool {
     method == Method::HEAD || statuses.contains(&status)
 }
 
+/// Whether this is a switch to one of these protocols (RFC 9110, 7.8).
+pub(super) fn switches(head: &response::Parts, asked: &HeaderValue) -> bool {
+    let mut named = head.headers.get_all(UPGRADE).iter();
+    match (named.next().map(HeaderValue::to_str), named.next()) {
+        (Some(Ok(protocol)), None) => head.version == Version::HTTP_11 && has(asked, protocol),
+        _ => false,
+    }
+}
+
 /// `chunked`, the only coding that is understood; `None` where there is no `Transfer-Encoding`.
 fn coding(headers: &HeaderMap) -> Result<Option<Chunked>, Broken> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
@@ -125,7 +134,7 @@ impl std::error::Error for Broken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue, Response};
+    use http::{HeaderName, Response};
 
     fn of(method: &Method, status: u16, fields: &str) -> Result<(Decoder, bool), Broken> {
         let mut response = Response::new(());

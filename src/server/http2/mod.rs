@@ -15,6 +15,8 @@ mod connection;
 mod exchange;
 mod request;
 mod sending;
+#[cfg(test)]
+mod tests;
 mod upgrade;
 mod wire;
 

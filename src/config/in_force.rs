@@ -113,7 +113,7 @@ mod tests {
                     [[routes]]\n[routes.maintenance]\non = true\nmessage = \"\"\n";
         let root = DeTable::parse(text).unwrap().into_inner();
         let warning = warning(&root, &Source::new("pardon.toml", text)).unwrap();
-        let expected = "[server] proxy_protocol (line 2)\n[server.limits] h2_streams (line 5)\n\
+        let expected = "[server] proxy_protocol (line 2)\n\
                         [upstreams.app] protocol (line 7)\n[routes.maintenance] on (line 12)";
         assert_eq!(warning.hint, expected);
     }

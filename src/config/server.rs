@@ -164,7 +164,8 @@ pub struct Limits {
     pub body: Size,
     /// HTTP/2 streams open at once on a connection.
     pub h2_streams: u32,
-    /// HTTP/2 streams that a client may reset before the connection is closed.
+    /// HTTP/2 streams that a client may reset, or have reset by its faults, before the connection is closed; each that it lets end
+    /// makes up for one.
     pub h2_resets: usize,
 }
 

@@ -1,9 +1,11 @@
 //! Requests that are none, written by hand: each is refused, and nothing of it reaches the app.
 
 use crate::support::http2::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GET, HEADERS, Outcome, block,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GET, HEADERS, Http2, Outcome, PREFACE,
+    block, frame, request,
 };
-use crate::support::{Client, Gateway, Origin};
+use crate::support::tls::{Authority, Visitor};
+use crate::support::{Client, Folder, Gateway, Origin};
 
 type Field<'a> = (&'a [u8], &'a [u8]);
 
@@ -257,14 +259,14 @@ fn lengths_that_lie() {
                 .map(|length| (&b"content-length"[..], length.as_bytes())),
         );
         let mut client = Frames::connect(gateway.address());
-        let mut bytes = crate::support::http2::frame(
+        let mut bytes = frame(
             HEADERS,
             END_HEADERS | if ends { END_STREAM } else { 0 },
             1,
             &block(&fields),
         );
         if !ends {
-            bytes.extend(crate::support::http2::frame(DATA, END_STREAM, 1, data));
+            bytes.extend(frame(DATA, END_STREAM, 1, data));
         }
         client.write(&bytes);
         let outcome = client.outcome(1);
@@ -334,11 +336,8 @@ fn heads_past_their_limits() {
 fn a_refusal_is_a_page_with_an_id() {
     let origin = Origin::saying(200, "", "");
     let gateway = Gateway::before(&origin);
-    let mut client = crate::support::http2::Http2::connect(gateway.address());
-    let reply = client.ask(
-        crate::support::http2::request("GET", "/", &[("x", " y")]),
-        b"",
-    );
+    let mut client = Http2::connect(gateway.address());
+    let reply = client.ask(request("GET", "/", &[("x", " y")]), b"");
     // The client's own crate does not trim values.
     assert_eq!(reply.status, 400);
     assert!(reply.text().contains(reply.header("x-request-id").unwrap()));
@@ -346,10 +345,28 @@ fn a_refusal_is_a_page_with_an_id() {
 }
 
 #[test]
-fn http1_does_not_begin_like_http2_within_tls_nor_after_a_request() {
+fn a_preface_is_none_after_a_request_nor_where_http1_was_agreed_on() {
     let origin = Origin::saying(200, "", "");
-    let gateway = Gateway::before(&origin);
-    let mut client = Client::connect(gateway.address());
+    let authority = Authority::new();
+    let folder = Folder::new();
+    let certificate = authority.certify(&["shop.example"]).write(&folder, "shop");
+    let gateway = Gateway::set(
+        &origin,
+        &format!(
+            "[server]\nlisten = [\"127.0.0.1:80\", \"tls://127.0.0.1:443\"]\ntls.certificates = [{certificate}]\n"
+        ),
+    );
+    let mut client = Client::connect(gateway.addresses()[0]);
     assert_eq!(client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
-    assert_eq!(client.ask(crate::support::http2::PREFACE).status, 400);
+    assert_eq!(client.ask(PREFACE).status, 400);
+    let visitor = Visitor::trusting(&authority).offering(&["http/1.1"]);
+    let secured = visitor.connect(gateway.addresses()[1], "shop.example");
+    assert_eq!(Client::within(secured).ask(PREFACE).status, 400);
+    let visitor = Visitor::trusting(&authority).offering(&["h2"]);
+    let secured = visitor.connect(gateway.addresses()[1], "shop.example");
+    let mut client = Client::within(secured);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    // Settings, and then the end.
+    client.read(9);
+    assert_eq!(origin.requests().len(), 1);
 }

@@ -1,8 +1,8 @@
 //! The same exchanges over every way in which a visitor may come.
 
-use http::HeaderMap;
+use http::{HeaderMap, Request};
 
-use crate::support::http2::{Http2, Reply, request};
+use crate::support::http2::{DATA, END_STREAM, Frames, GET, Http2, Outcome, Reply, request};
 use crate::support::tls::{Authority, Visitor};
 use crate::support::{Client, End, Folder, Gateway, Origin};
 
@@ -42,40 +42,35 @@ impl Shop {
         }
     }
 
-    fn ask(
-        &self,
-        way: Way,
-        method: &str,
-        path: &str,
-        fields: &[(&str, &str)],
-        body: &[u8],
-    ) -> Reply {
+    fn get(&self, way: Way, path: &str, fields: &[(&str, &str)]) -> Reply {
+        self.ask(way, &request("GET", path, fields), b"")
+    }
+
+    fn ask(&self, way: Way, request: &Request<()>, body: &[u8]) -> Reply {
         let (plain, secure) = (self.gateway.addresses()[0], self.gateway.addresses()[1]);
         let visitor = |protocol| Visitor::trusting(&self.authority).offering(&[protocol]);
         match way {
-            Way::Http1 => over_http1(Client::connect(plain), method, path, fields, body),
+            Way::Http1 => over_http1(Client::connect(plain), request, body),
             Way::Http1Tls => {
                 let secured = visitor("http/1.1").connect(secure, "shop.example");
-                over_http1(Client::within(secured), method, path, fields, body)
+                over_http1(Client::within(secured), request, body)
             }
-            Way::Http2 => Http2::connect(plain).ask(request(method, path, fields), body),
-            Way::Http2Tls => Http2::within(&visitor("h2"), secure, "shop.example")
-                .ask(request(method, path, fields), body),
+            Way::Http2 => Http2::connect(plain).ask(request.clone(), body),
+            Way::Http2Tls => {
+                Http2::within(&visitor("h2"), secure, "shop.example").ask(request.clone(), body)
+            }
         }
     }
 }
 
-fn over_http1(
-    mut client: Client,
-    method: &str,
-    path: &str,
-    fields: &[(&str, &str)],
-    body: &[u8],
-) -> Reply {
-    let fields: String = fields
+fn over_http1(mut client: Client, request: &Request<()>, body: &[u8]) -> Reply {
+    let fields: Vec<_> = request
+        .headers()
         .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()))
         .collect();
+    let fields = fields.concat();
+    let (method, path) = (request.method(), request.uri().path_and_query().unwrap());
     let length = if body.is_empty() {
         String::new()
     } else {
@@ -112,7 +107,7 @@ fn an_answer_passes_over_every_way() {
     );
     let shop = Shop::before(&origin);
     for way in WAYS {
-        let reply = shop.ask(way, "GET", "/path?and=query", &[], b"");
+        let reply = shop.get(way, "/path?and=query", &[]);
         assert_eq!(
             (reply.status, reply.text()),
             (200, "all is well"),
@@ -155,7 +150,7 @@ fn a_failure_is_replaced_over_every_way() {
     );
     let shop = Shop::before(&origin);
     for way in WAYS {
-        let reply = shop.ask(way, "GET", "/", &[("accept", "text/html")], b"");
+        let reply = shop.get(way, "/", &[("accept", "text/html")]);
         assert_eq!(reply.status, 500, "{way:?}");
         let id = reply.header("x-request-id").unwrap();
         assert!(reply.text().contains(id) && !reply.text().contains("hunter2"));
@@ -193,7 +188,7 @@ fn heads_have_no_bodies_over_any_way() {
             ("GET", "/none", 204, None),
             ("GET", "/same", 304, None),
         ] {
-            let reply = shop.ask(way, method, path, &[], b"");
+            let reply = shop.ask(way, &request(method, path, &[]), b"");
             assert_eq!(
                 (reply.status, reply.text(), reply.reset),
                 (status, "", None),
@@ -201,7 +196,7 @@ fn heads_have_no_bodies_over_any_way() {
             );
             assert_eq!(reply.header("content-length"), length, "{way:?} {path}");
         }
-        let reply = shop.ask(way, "HEAD", "/fails", &[], b"");
+        let reply = shop.ask(way, &request("HEAD", "/fails", &[]), b"");
         assert_eq!((reply.status, reply.text()), (500, ""), "{way:?}");
         assert_ne!(reply.header("content-length"), Some("5"));
     }
@@ -222,7 +217,7 @@ fn bodies_go_both_ways_whole() {
         .map(|at| at.to_le_bytes()[at as usize % 4])
         .collect();
     for way in WAYS {
-        let reply = shop.ask(way, "POST", "/echo", &[], &body);
+        let reply = shop.ask(way, &request("POST", "/echo", &[]), &body);
         assert_eq!(reply.status, 200, "{way:?}");
         assert!(reply.body == body, "{way:?}: {} bytes", reply.body.len());
     }
@@ -235,13 +230,13 @@ fn trailers_reach_those_who_ask_for_them() {
     );
     let shop = Shop::before(&origin);
     for way in WAYS {
-        let reply = shop.ask(way, "GET", "/", &[("te", "trailers")], b"");
+        let reply = shop.get(way, "/", &[("te", "trailers")]);
         assert_eq!(reply.text(), "abc", "{way:?}");
         assert_eq!(reply.trailers.get("x-sum").unwrap(), "3", "{way:?}");
         let chunked = matches!(way, Way::Http1 | Way::Http1Tls).then_some("chunked");
         assert_eq!(reply.header("transfer-encoding"), chunked);
     }
-    let reply = shop.ask(Way::Http2, "GET", "/", &[], b"");
+    let reply = shop.get(Way::Http2, "/", &[]);
     assert_eq!(
         (reply.text(), reply.trailers.len(), reply.reset),
         ("abc", 0, None)
@@ -276,7 +271,7 @@ fn an_answer_that_breaks_off_is_never_ended() {
         });
         let shop = Shop::before(&origin);
         for way in [Way::Http2, Way::Http2Tls] {
-            let reply = shop.ask(way, "GET", "/", &[], b"");
+            let reply = shop.get(way, "/", &[]);
             assert_eq!(reply.reset, Some(h2::Reason::INTERNAL_ERROR), "{way:?}");
         }
     }
@@ -292,7 +287,7 @@ fn cookie_crumbs_become_one_field() {
         ("x", "y"),
         ("cookie", "c=3"),
     ];
-    shop.ask(Way::Http2, "GET", "/", &crumbs, b"");
+    shop.get(Way::Http2, "/", &crumbs);
     assert_eq!(origin.request().headers("cookie"), ["a=1; b=2; c=3"]);
 }
 
@@ -300,12 +295,10 @@ fn cookie_crumbs_become_one_field() {
 fn the_authority_wins_over_host() {
     let origin = Origin::saying(200, "", "");
     let shop = Shop::before(&origin);
-    shop.ask(
+    shop.get(
         Way::Http2,
-        "GET",
         "/",
         &[("host", "other.example"), ("host", "third.example")],
-        b"",
     );
     let received = origin.request();
     assert_eq!(received.headers("host"), ["shop.example"]);
@@ -324,7 +317,7 @@ fn exchanges_share_a_connection_without_waiting_for_each_other() {
         }
     });
     let gateway = Gateway::before(&origin);
-    let mut client = crate::support::http2::Frames::connect(gateway.address());
+    let mut client = Frames::connect(gateway.address());
     let slow = [
         (":method", "GET"),
         (":scheme", "http"),
@@ -332,15 +325,9 @@ fn exchanges_share_a_connection_without_waiting_for_each_other() {
         (":authority", "a"),
     ];
     client.head(1, &slow, true);
-    assert_eq!(
-        client.outcome(1),
-        crate::support::http2::Outcome::Answered(200)
-    );
-    client.head(3, &crate::support::http2::GET, true);
-    assert_eq!(
-        client.outcome(3),
-        crate::support::http2::Outcome::Answered(200)
-    );
+    assert_eq!(client.outcome(1), Outcome::Answered(200));
+    client.head(3, &GET, true);
+    assert_eq!(client.outcome(3), Outcome::Answered(200));
 }
 
 #[test]
@@ -348,7 +335,11 @@ fn a_failed_call_of_grpc_is_told_in_its_own_way() {
     let origin = Origin::new(|visit, _| visit.close());
     let shop = Shop::before(&origin);
     let fields = [("content-type", "application/grpc"), ("te", "trailers")];
-    let reply = shop.ask(Way::Http2, "POST", "/shop.Cart/Add", &fields, b"\0\0\0\0\0");
+    let reply = shop.ask(
+        Way::Http2,
+        &request("POST", "/shop.Cart/Add", &fields),
+        b"\0\0\0\0\0",
+    );
     assert_eq!(
         (reply.status, reply.body.len(), reply.reset),
         (200, 0, None)
@@ -361,16 +352,66 @@ fn a_failed_call_of_grpc_is_told_in_its_own_way() {
 
 #[test]
 fn who_waits_to_be_asked_for_a_body_is_asked() {
-    let origin = Origin::new(|visit, received| {
-        assert_eq!(received.body, b"body");
+    let origin = Origin::on_head(|visit, head| {
+        visit.send("HTTP/1.1 100 Continue\r\n\r\n");
+        let received = visit.finish(head);
         visit.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        Some(received)
     });
     let gateway = Gateway::before(&origin);
-    let mut client = Http2::connect(gateway.address());
-    let asking = request(
-        "POST",
-        "/",
-        &[("expect", "100-continue"), ("content-length", "4")],
+    let mut client = Frames::connect(gateway.address());
+    let mut post = GET.to_vec();
+    post[0].1 = "POST";
+    post.extend([("expect", "100-continue"), ("content-length", "4")]);
+    client.head(1, &post, false);
+    assert_eq!(client.outcome(1), Outcome::Answered(100));
+    client.send(DATA, END_STREAM, 1, b"body");
+    assert_eq!(client.outcome(1), Outcome::Answered(200));
+    assert_eq!(origin.request().body, b"body");
+}
+
+#[test]
+fn who_is_answered_without_being_asked_for_a_body_keeps_the_connection() {
+    let origin = Origin::on_head(|visit, _| {
+        visit.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        visit.wait_for_close();
+        None
+    });
+    let gateway = Gateway::before(&origin);
+    let mut client = Frames::connect(gateway.address());
+    let mut post = GET.to_vec();
+    post[0].1 = "POST";
+    post.push(("content-length", "4"));
+    let mut expecting = post.clone();
+    expecting.push(("expect", "100-continue"));
+    for (stream, head) in [(1, &expecting), (3, &post), (5, &expecting)] {
+        client.head(stream, head, false);
+        assert_eq!(client.outcome(stream), Outcome::Answered(404));
+        // Nothing more of the request is wanted, and nothing is wrong (RFC 9113, 8.1).
+        assert_eq!(client.outcome(stream), Outcome::Reset(0));
+    }
+}
+
+#[test]
+fn a_host_of_another_certificate_is_sent_elsewhere_and_the_connection_stays() {
+    let origin = Origin::saying(200, "", "fine");
+    let authority = Authority::new();
+    let folder = Folder::new();
+    let certificates: Vec<_> = ["shop.example", "blog.example"]
+        .iter()
+        .map(|name| authority.certify(&[name]).write(&folder, name))
+        .collect();
+    let gateway = Gateway::set(
+        &origin,
+        &format!(
+            "[server]\nlisten = [\"tls://127.0.0.1:443\"]\ntls.certificates = [{}]\n",
+            certificates.join(", ")
+        ),
     );
-    assert_eq!(client.ask(asking, b"body").status, 200);
+    let visitor = Visitor::trusting(&authority).offering(&["h2"]);
+    let mut client = Http2::within(&visitor, gateway.address(), "shop.example");
+    let mut elsewhere = request("GET", "/", &[]);
+    *elsewhere.uri_mut() = "https://blog.example/".parse().unwrap();
+    assert_eq!(client.ask(elsewhere, b"").status, 421);
+    assert_eq!(client.get("/").text(), "fine");
 }

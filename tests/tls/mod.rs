@@ -259,10 +259,13 @@ fn what_is_spoken_within_tls_is_agreed_on() {
             .try_connect(address, "shop.example");
         secured.map(|secured| secured.conn.alpn_protocol().map(<[u8]>::to_vec))
     };
-    assert_eq!(
-        agreed(&["h2", "http/1.1"]).unwrap(),
-        Some(b"http/1.1".to_vec())
-    );
+    for (offered, spoken) in [
+        (&["h2", "http/1.1"][..], "h2"),
+        (&["http/1.1", "h2"], "h2"),
+        (&["http/1.1"], "http/1.1"),
+    ] {
+        assert_eq!(agreed(offered).unwrap().as_deref(), Some(spoken.as_bytes()));
+    }
     assert_eq!(agreed(&[]).unwrap(), None);
     let refused = agreed(&["nothing"]).unwrap_err().to_string();
     assert!(refused.contains("NoApplicationProtocol"), "{refused}");

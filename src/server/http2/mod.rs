@@ -17,6 +17,8 @@ mod exchange;
 mod frames;
 mod request;
 mod sending;
+#[cfg(test)]
+mod tests;
 mod upgrade;
 mod wire;
 

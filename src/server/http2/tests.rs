@@ -1,0 +1,121 @@
+//! What a handler sees of a tunnel, and what its client does.
+
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::ext::Protocol;
+use h2::{RecvStream, SendStream};
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{LocalSet, spawn_local};
+
+use super::serve;
+use crate::config::Server;
+use crate::http1::Stream;
+use crate::server::peer::Peer;
+use crate::server::shared::Shared;
+use crate::server::{Handler, Incoming, Settings, Unreadable};
+
+/// Switches protocols and sends back what comes after that.
+struct Echo;
+
+impl Handler for Echo {
+    type Body = Incoming;
+
+    async fn handle(self: Rc<Self>, request: Request<Incoming>, _: Rc<Peer>) -> Response<Incoming> {
+        let (head, mut body) = request.into_parts();
+        let mut answer = Response::new(Incoming::default());
+        let Some(tunnel) = body.tunnel() else {
+            return answer;
+        };
+        assert!(body.is_end_stream() && body.tunnel().is_none());
+        assert_eq!((head.method, head.uri.path()), (Method::GET, "/chat"));
+        assert_eq!(head.headers[CONNECTION], "upgrade");
+        assert_eq!(head.headers[UPGRADE], "websocket");
+        assert_eq!(head.headers[SEC_WEBSOCKET_KEY].len(), 24);
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        for (name, value) in [
+            (CONNECTION, "upgrade"),
+            (UPGRADE, "websocket"),
+            (SEC_WEBSOCKET_ACCEPT, "x"),
+        ] {
+            answer
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
+        }
+        *answer.body_mut() = tunnel;
+        answer
+    }
+
+    fn refuse(self: Rc<Self>, _: Request<()>, _: Unreadable, _: Rc<Peer>) -> Response<Incoming> {
+        Response::default()
+    }
+
+    async fn settle(self: Rc<Self>) {}
+
+    fn hurry(&self) {}
+}
+
+/// A client of a connection that is served with the defaults.
+async fn client() -> SendRequest<Bytes> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let (tcp, address) = accepted.unwrap();
+    let settings = Settings {
+        workers: 1,
+        name: "test",
+        max_connections: 1,
+        timeouts: Server::default().timeouts,
+        limits: Server::default().limits,
+        drain: Duration::ZERO,
+    };
+    let shared = Rc::new(Shared::new(Rc::new(Echo), settings));
+    let peer = Rc::new(Peer::new(address, None));
+    spawn_local(serve(shared, Stream::Plain(tcp), Bytes::new(), peer));
+    let (sender, connection) = h2::client::handshake(client.unwrap()).await.unwrap();
+    spawn_local(async move { connection.await.unwrap() });
+    // The server's settings have come by then.
+    let mut sender = sender.ready().await.unwrap();
+    let first = Request::get("http://shop.example/").body(()).unwrap();
+    sender.send_request(first, true).unwrap().0.await.unwrap();
+    sender
+}
+
+/// A tunnel that was opened.
+async fn tunnel(sender: &mut SendRequest<Bytes>) -> (RecvStream, SendStream<Bytes>) {
+    let mut asking = Request::new(());
+    *asking.method_mut() = Method::CONNECT;
+    *asking.uri_mut() = "http://shop.example/chat".parse().unwrap();
+    asking
+        .extensions_mut()
+        .insert(Protocol::from_static("websocket"));
+    let (answer, stream) = sender.send_request(asking, false).unwrap();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    for name in [CONNECTION, UPGRADE, SEC_WEBSOCKET_ACCEPT] {
+        assert!(!answer.headers().contains_key(name));
+    }
+    (answer.into_body(), stream)
+}
+
+#[tokio::test]
+async fn a_tunnel_carries_bytes_both_ways_and_ends_with_either_side() {
+    let local = LocalSet::new();
+    let run = local.run_until(async {
+        let mut sender = client().await;
+        let (mut theirs, mut ours) = tunnel(&mut sender).await;
+        ours.send_data(Bytes::from_static(b"hello"), false).unwrap();
+        assert_eq!(theirs.data().await.unwrap().unwrap(), "hello");
+        // Half closed, which the app sees, and closes too.
+        ours.send_data(Bytes::from_static(b"bye"), true).unwrap();
+        assert_eq!(theirs.data().await.unwrap().unwrap(), "bye");
+        assert!(theirs.data().await.is_none());
+    });
+    run.await;
+}

@@ -5,6 +5,7 @@ mod certificates;
 mod listeners;
 mod operators;
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use http::{Request, Response};
 use crate::admin::{Sources, State};
 use crate::config::{Config, Listen, Report};
 use crate::incident::{Incidents, Recording};
-use crate::proxy::{Body, Proxy};
+use crate::proxy::{Body, Proxies, Snapshot, Worker};
 use crate::request_id::IdKey;
 use crate::server::{Handler, Incoming, Peer, Server, Settings, Unreadable};
 use crate::telemetry::Meters;
@@ -38,6 +39,7 @@ pub struct Gateway {
     admin: Option<Server>,
     state: Arc<State>,
     watch: upstream::Watch,
+    in_force: tokio::sync::watch::Sender<Arc<Snapshot>>,
     incidents: Incidents,
     // Last: what the workers have handed in is written before this is gone.
     recording: Recording,
@@ -66,10 +68,16 @@ impl Gateway {
         let key = Arc::new(IdKey::with_floor(incidents.newest_millis()));
         let kept = incidents.clone();
         let meters = Arc::new(Meters::new(workers));
-        let (settled, counted) = (Arc::clone(&snapshot), Arc::clone(&meters));
-        let make = move |worker| {
-            let settings = Arc::clone(&settled);
-            Proxy::new(settings, kept.clone(), &key, (&counted, worker))
+        let (in_force, settled) = tokio::sync::watch::channel(Arc::clone(&snapshot));
+        let counted = Arc::clone(&meters);
+        let make = move |number| {
+            let worker = Worker {
+                number,
+                incidents: kept.clone(),
+                key: Arc::clone(&key),
+                meters: Arc::clone(&counted),
+            };
+            Proxies::new(worker, settled.clone())
         };
         let server = Server::start(&listeners, &settings(config, workers), make).map_err(failed)?;
         let apps = snapshot.upstreams.iter();
@@ -95,6 +103,7 @@ impl Gateway {
             admin,
             state,
             watch,
+            in_force,
             incidents,
             recording,
         })
@@ -162,11 +171,15 @@ impl Gateway {
     }
 }
 
-impl Handler for Proxy {
+impl Handler for Proxies {
     type Body = Body;
 
-    async fn handle(self: Rc<Self>, request: Request<Incoming>, peer: Rc<Peer>) -> Response<Body> {
-        Self::handle(self, request, peer).await
+    fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: Rc<Peer>,
+    ) -> impl Future<Output = Response<Body>> {
+        Self::handle(&self, request, peer)
     }
 
     fn refuse(
@@ -179,7 +192,7 @@ impl Handler for Proxy {
     }
 
     async fn settle(self: Rc<Self>) {
-        Self::settle(self).await;
+        Self::settle(&self).await;
     }
 
     fn hurry(&self) {

@@ -1,6 +1,7 @@
 //! The operator's listener: its token, and its server.
 
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::admin::{Admin, Sources};
@@ -34,6 +35,6 @@ pub(super) fn serve_admin(
         drain: Duration::from_secs(1),
     };
     Server::start(listeners, &settings, move |_| {
-        Admin::new(sources.clone(), token.as_ref())
+        Rc::new(Admin::new(sources.clone(), token.as_ref()))
     })
 }

@@ -128,7 +128,7 @@ impl Server {
     pub fn start<H: Handler>(
         listeners: &[Listener],
         settings: &Settings,
-        make: impl Fn(usize) -> H + Send + Sync + Clone + 'static,
+        make: impl Fn(usize) -> Rc<H> + Send + Sync + Clone + 'static,
     ) -> io::Result<Self> {
         let addresses = listeners
             .iter()
@@ -153,7 +153,7 @@ impl Server {
             let (make, alive) = (make.clone(), alive.clone());
             workers.push(spawn(&format!("{}-{index}", settings.name), move || {
                 let _alive: mpsc::Sender<Infallible> = alive;
-                worker.run(move || Rc::new(make(index)))
+                worker.run(move || make(index))
             })?);
         }
         Ok(Self {

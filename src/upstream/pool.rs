@@ -63,6 +63,8 @@ struct Shared {
     keeper: RefCell<Waker>,
     /// The app's endpoints, as this worker sees them.
     seats: Seats,
+    /// Whether nothing is kept for later any more.
+    retired: Cell<bool>,
     /// Requests of this worker's that wait for a connection, by ticket.
     waiting: RefCell<HashMap<u64, oneshot::Sender<Connection>>>,
 }
@@ -108,6 +110,7 @@ impl Pool {
             marked: Cell::new(None),
             keeper: RefCell::new(Waker::noop().clone()),
             seats: Seats::new(worker),
+            retired: Cell::new(false),
             waiting: RefCell::default(),
         }));
         spawn_local(keep_idle(Rc::downgrade(&pool.0)));
@@ -297,10 +300,11 @@ impl Pool {
             }
         }
         let keeper = self.0.keeper.borrow();
-        if !connection
-            .wire
-            .http
-            .is_quiet(&mut Context::from_waker(&keeper))
+        if self.0.retired.get()
+            || !connection
+                .wire
+                .http
+                .is_quiet(&mut Context::from_waker(&keeper))
         {
             return;
         }
@@ -338,6 +342,14 @@ impl Pool {
         if closed < wanted {
             capacity.close_oldest_idle();
         }
+    }
+
+    /// Closes the idle connections, and from now on each when its exchange is over and nobody waits for it.
+    pub(super) fn retire(&self) {
+        self.0.retired.set(true);
+        let mut idle = self.0.idle.borrow_mut();
+        idle.clear();
+        self.mark(&idle);
     }
 
     fn close_retired(&self) {

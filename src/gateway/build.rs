@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::config::{self, Config, Report};
 use crate::incident::Redactor;
 use crate::page::{PageProblem, Pages};
@@ -41,10 +43,14 @@ fn add(problems: &mut Report, found: Vec<PageProblem>) {
     }
 }
 
-/// What a configuration comes to, without binding anything.
-pub(super) fn snapshot(config: &Config, workers: usize) -> Result<Snapshot, Report> {
+/// What a configuration comes to, without binding anything; `running` are the apps of the one in force.
+pub(super) fn snapshot(
+    config: &Config,
+    workers: usize,
+    running: &[App],
+) -> Result<(Snapshot, Vec<App>), Report> {
     let mut problems = Report::default();
-    let upstreams = upstreams(config, workers, &mut problems);
+    let apps = apps(config, workers, running, &mut problems);
     let routes = routes(config, &mut problems);
     let pages = Pages::build(&config.pages, &config.brand, &config.folder);
     let pages = pages.map_err(|found| add(&mut problems, found));
@@ -52,9 +58,13 @@ pub(super) fn snapshot(config: &Config, workers: usize) -> Result<Snapshot, Repo
         return Err(problems);
     };
     let server = &config.server;
-    Ok(Snapshot {
+    let hosts = config.upstreams.values().map(|settings| &settings.host);
+    let each = apps.iter().zip(hosts);
+    let snapshot = Snapshot {
         routes,
-        upstreams,
+        upstreams: each
+            .map(|(app, host)| (Arc::clone(&app.upstream), host.clone()))
+            .collect(),
         pages,
         redactor: Redactor::new(&config.intercept.redact, config.incidents.client),
         request_id: server.request_id.clone(),
@@ -71,18 +81,71 @@ pub(super) fn snapshot(config: &Config, workers: usize) -> Result<Snapshot, Repo
         log_body: config.incidents.log_body.bytes(),
         commit_wait: *config.incidents.commit_wait,
         instance: instance(&config.incidents),
-    })
+    };
+    Ok((snapshot, apps))
 }
 
-fn upstreams(
-    config: &Config,
-    workers: usize,
-    problems: &mut Report,
-) -> Vec<(Arc<Upstream>, config::HostHeader)> {
+/// An app that runs, and what it was built from: where that stays the same so does the app, with its connections, its health and
+/// its limits.
+pub(super) struct App {
+    pub(super) upstream: Arc<Upstream>,
+    name: String,
+    settings: config::Upstream,
+    /// The digests of the files that its settings name; none of those that cannot be read.
+    files: Vec<Option<[u8; 32]>>,
+}
+
+impl App {
+    /// The app of these settings: the one that runs already, or a new one.
+    fn of(
+        (name, settings): (&str, &config::Upstream),
+        folder: &Path,
+        workers: usize,
+        running: &[Self],
+    ) -> Result<Self, String> {
+        let tls = &settings.tls;
+        let named = [&tls.ca, &tls.certificate, &tls.key].into_iter().flatten();
+        let files: Vec<_> = named.map(|file| digest(&folder.join(file))).collect();
+        let built_from = decisive(settings);
+        let same =
+            |app: &&Self| app.name == name && app.settings == built_from && app.files == files;
+        let upstream = match running.iter().find(same) {
+            Some(app) => Arc::clone(&app.upstream),
+            None => Arc::new(Upstream::build(name, settings, folder, workers)?),
+        };
+        Ok(Self {
+            upstream,
+            name: name.to_owned(),
+            settings: built_from,
+            files,
+        })
+    }
+}
+
+/// The settings without what routes and requests are given, so that no connection is closed for a change of that.
+fn decisive(settings: &config::Upstream) -> config::Upstream {
+    let mut decisive = settings.clone();
+    let default = config::UpstreamTimeouts::default();
+    let timeouts = &mut decisive.timeouts;
+    (timeouts.head, timeouts.body, timeouts.total) = (default.head, default.body, default.total);
+    if settings.health.path.is_empty() {
+        (timeouts.connect, timeouts.queue) = (default.connect, default.queue);
+        decisive.host = config::HostHeader::Keep;
+    }
+    decisive
+}
+
+fn digest(path: &Path) -> Option<[u8; 32]> {
+    let content = std::fs::read(path).ok()?;
+    Some(Sha256::digest(content).into())
+}
+
+/// The apps of a configuration, those of them that run already among them.
+fn apps(config: &Config, workers: usize, running: &[App], problems: &mut Report) -> Vec<App> {
     let mut built = Vec::with_capacity(config.upstreams.len());
     for (name, settings) in &config.upstreams {
-        match Upstream::build(name, settings, &config.folder, workers) {
-            Ok(upstream) => built.push((Arc::new(upstream), settings.host.clone())),
+        match App::of((name, settings), &config.folder, workers, running) {
+            Ok(app) => built.push(app),
             Err(problem) => problems.add(Report::of(problem, "")),
         }
     }

@@ -7,40 +7,79 @@ use std::sync::Arc;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::{self, Listen, Report};
-use crate::server::{Listener, Server, Tls};
+use crate::server::{Door, Listener, Tls};
 
 /// Connections that the kernel holds for a listener until a worker accepts them.
 const BACKLOG: i32 = 1024;
 
-/// Binds the visitors' addresses, each with what is spoken there.
-pub(super) fn bind_listeners(
-    listen: &[Listen],
-    tls: Option<&Arc<Tls>>,
-) -> Result<Vec<Listener>, Report> {
-    let spoken = |listen: &Listen| match listen {
-        Listen::Tcp(address) => Some((*address, None)),
-        Listen::Tls(address) => Some((*address, tls.cloned())),
-        Listen::Unix(_) => None,
-    };
-    let (addresses, tls): (Vec<_>, Vec<_>) = listen.iter().filter_map(spoken).unzip();
-    let bound = bind(&addresses)?.into_iter().zip(tls);
-    Ok(bound
-        .map(|(listener, tls)| Listener { tls, ..listener })
-        .collect())
+/// A visitors' listener: what the configuration says of it, and where it is, the port filled in that the kernel chose.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    pub(super) configured: Listen,
+    pub(super) actual: Listen,
 }
 
-/// What a server listens on, the ports that the kernel chose filled in.
-pub(super) fn listening(server: &Server, listeners: &[Listener]) -> Vec<Listen> {
-    let spoken = |(address, listener): (&SocketAddr, &Listener)| match listener.tls {
-        Some(_) => Listen::Tls(*address),
-        None => Listen::Tcp(*address),
+/// Where the address of a listener on TCP is, and whether it speaks TLS.
+fn spoken(listen: &Listen) -> Option<(SocketAddr, bool)> {
+    match listen {
+        Listen::Tcp(address) => Some((*address, false)),
+        Listen::Tls(address) => Some((*address, true)),
+        Listen::Unix(_) => None,
+    }
+}
+
+/// Binds the visitors' addresses where nothing of `bound` is yet; each with what is spoken there.
+pub(super) fn doors(
+    listen: &[Listen],
+    tls: Option<&Arc<Tls>>,
+    bound: &[Bound],
+) -> Result<Vec<Door>, Report> {
+    let (mut doors, mut problems) = (Vec::new(), Report::default());
+    let mut taken = vec![false; bound.len()];
+    for (address, secure) in listen.iter().filter_map(spoken) {
+        let tls = tls.filter(|_| secure).cloned();
+        let same = |(place, taken): (usize, &mut bool)| {
+            let is = bound.get(place).and_then(|it| spoken(&it.configured));
+            let found = !*taken && is.is_some_and(|(known, _)| known == address);
+            *taken |= found;
+            found.then_some(place)
+        };
+        if let Some(place) = taken.iter_mut().enumerate().find_map(same) {
+            doors.push(Door::Kept(place, tls));
+            continue;
+        }
+        match self::listen(address) {
+            Ok(listener) => doors.push(Door::Opened(Listener { tls, ..listener })),
+            Err(error) => problems.add(Report::of(cannot_listen(address, &error), "")),
+        }
+    }
+    if problems.is_empty() {
+        Ok(doors)
+    } else {
+        Err(problems)
+    }
+}
+
+/// The listeners of a process that had none before.
+pub(super) fn first(doors: Vec<Door>) -> Vec<Listener> {
+    let opened = doors.into_iter().filter_map(|door| match door {
+        Door::Opened(listener) => Some(listener),
+        Door::Kept(..) => None,
+    });
+    opened.collect()
+}
+
+/// The visitors' listeners, as configured and as `addresses` say that they are.
+pub(super) fn bound(listen: &[Listen], addresses: &[SocketAddr]) -> Vec<Bound> {
+    let listened = listen.iter().filter(|listen| spoken(listen).is_some());
+    let actual = |(configured, address): (&Listen, &SocketAddr)| Bound {
+        configured: configured.clone(),
+        actual: match configured {
+            Listen::Tls(_) => Listen::Tls(*address),
+            Listen::Tcp(_) | Listen::Unix(_) => Listen::Tcp(*address),
+        },
     };
-    server
-        .addresses()
-        .iter()
-        .zip(listeners)
-        .map(spoken)
-        .collect()
+    listened.zip(addresses).map(actual).collect()
 }
 
 /// Binds all addresses, or says of each that cannot be bound why.

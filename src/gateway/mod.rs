@@ -2,8 +2,10 @@
 
 mod build;
 mod certificates;
+mod files;
 mod listeners;
 mod operators;
+mod reload;
 
 use std::future::Future;
 use std::io;
@@ -14,28 +16,35 @@ use std::time::SystemTime;
 
 use http::{Request, Response};
 
-use crate::admin::{Sources, State};
+use crate::admin::{self, Asks, Sources, State};
 use crate::config::{Config, Listen, Report};
-use crate::incident::{Incidents, Recording};
+use crate::incident::{Incidents, Recording, StoreError};
 use crate::proxy::{Body, Proxies, Snapshot, Worker};
 use crate::request_id::IdKey;
 use crate::server::{Handler, Incoming, Peer, Server, Settings, Unreadable};
 use crate::telemetry::Meters;
-use crate::tls::Watch;
 use crate::upstream;
 
-use build::snapshot;
-use certificates::{secure, tell};
-use listeners::{bind_listeners, bind_operators, listening};
+use build::{App, snapshot};
+use certificates::{Secure, Secured};
+use listeners::{Bound, bind_operators, bound, doors, first};
 use operators::{serve_admin, token};
 
 pub use build::{problems, workers};
+pub use files::SourceFiles;
 
 /// A running proxy. Dropped, it ends at once.
 pub struct Gateway {
+    /// What is in force.
+    config: Config,
+    workers: usize,
+    apps: Vec<App>,
+    /// The apps, as whoever asks how they are finds them.
+    asked: Arc<upstream::Apps>,
+    asks: Option<Asks>,
     server: Server,
-    listening: Vec<Listen>,
-    certificates: Option<Watch>,
+    bound: Vec<Bound>,
+    secure: Option<Secure>,
     admin: Option<Server>,
     state: Arc<State>,
     watch: upstream::Watch,
@@ -53,22 +62,22 @@ impl Gateway {
     /// Every problem that keeps it from running.
     pub fn start(config: &Config) -> Result<Self, Report> {
         let workers = workers(config);
-        let snapshot = Arc::new(snapshot(config, workers)?);
+        let (snapshot, apps) = snapshot(config, workers, &[])?;
         let token = token(config)?;
-        let (tls, certificates) = secure(config)?.unzip();
-        let listeners = bind_listeners(&config.server.listen, tls.as_ref())?;
+        let secure = Secure::read(config, None)?.map(Secured::show);
+        let tls = secure.as_ref().map(|secure| &secure.tls);
+        let listeners = first(doors(&config.server.listen, tls, &[])?);
         let operators = bind_operators(&config.admin)?;
-        let started = Incidents::start(&config.incidents);
-        let (incidents, recording) =
-            started.map_err(|error| Report::of(error.to_string(), error.hint()))?;
+        let unstored = |error: StoreError| Report::of(error.to_string(), error.hint());
+        let (incidents, recording) = Incidents::start(&config.incidents).map_err(unstored)?;
         let failed = |error: io::Error| Report::of(format!("cannot start: {error}"), "");
-        let upstreams = snapshot.upstreams.iter();
-        let upstreams = upstreams.map(|(upstream, _)| Arc::clone(upstream));
-        let watch = upstream::Watch::start(upstreams).map_err(failed)?;
+        let upstreams = || apps.iter().map(|app| Arc::clone(&app.upstream));
+        let watch = upstream::Watch::start(upstreams()).map_err(failed)?;
+        let asked = Arc::new(upstream::Apps::new(upstreams()));
         let key = Arc::new(IdKey::with_floor(incidents.newest_millis()));
         let kept = incidents.clone();
         let meters = Arc::new(Meters::new(workers));
-        let (in_force, settled) = tokio::sync::watch::channel(Arc::clone(&snapshot));
+        let (in_force, settled) = tokio::sync::watch::channel(Arc::new(snapshot));
         let counted = Arc::clone(&meters);
         let make = move |number| {
             let worker = Worker {
@@ -80,26 +89,31 @@ impl Gateway {
             Proxies::new(worker, settled.clone())
         };
         let server = Server::start(&listeners, &settings(config, workers), make).map_err(failed)?;
-        let apps = snapshot.upstreams.iter();
-        let apps: Vec<_> = apps.map(|(app, _)| Arc::clone(app)).collect();
-        let asked = apps.clone();
-        let state = Arc::new(State::new(move || asked.iter().any(|app| app.is_usable())));
+        let usable = Arc::clone(&asked);
+        let (reloads, asks) = admin::Reloads::new();
+        let state = Arc::new(State::new(move || usable.are_usable()));
         let sources = Sources {
             state: Arc::clone(&state),
             meters,
             incidents: incidents.clone(),
-            upstreams: apps,
+            upstreams: Arc::clone(&asked),
             crew: server.crew(),
             started: SystemTime::now(),
+            reloads,
         };
         let admin = (!operators.is_empty())
             .then(|| serve_admin(&operators, sources, token))
             .transpose()
             .map_err(failed)?;
         Ok(Self {
-            listening: listening(&server, &listeners),
+            bound: bound(&config.server.listen, server.addresses()),
+            config: config.clone(),
+            workers,
+            apps,
+            asked,
+            asks: Some(asks),
             server,
-            certificates,
+            secure,
             admin,
             state,
             watch,
@@ -116,22 +130,26 @@ impl Gateway {
     }
 
     /// Where visitors reach it, as the configuration would say it.
-    #[must_use]
-    pub fn listening(&self) -> &[Listen] {
-        &self.listening
+    pub fn listening(&self) -> impl Iterator<Item = &Listen> {
+        self.bound.iter().map(|bound| &bound.actual)
     }
 
-    /// Takes certificates over whose files change. Does not end.
-    ///
-    /// Cancel safe.
-    pub async fn keep_certificates(&mut self) {
-        let Some(watch) = &mut self.certificates else {
-            return std::future::pending().await;
-        };
-        loop {
-            tokio::time::sleep(Watch::EVERY).await;
-            watch.look().into_iter().for_each(tell);
+    /// Takes certificates over whose files have changed; to be called every few seconds.
+    pub fn look_at_certificates(&mut self) {
+        if let Some(secure) = &mut self.secure {
+            secure.look();
         }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What asks at the operator's listener to have the configuration read again; there is one of it.
+    pub fn take_asks(&mut self) -> Option<Asks> {
+        self.asks.take()
     }
 
     /// The addresses of the operator's listener.
@@ -150,6 +168,14 @@ impl Gateway {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.server.connections()
+    }
+
+    /// Says from now on that it is not ready, and serves on. Ends when `server.shutdown_delay` is over.
+    ///
+    /// Cancel safe.
+    pub async fn announce_end(&self) {
+        self.state.drain();
+        tokio::time::sleep(*self.config.server.shutdown_delay).await;
     }
 
     /// Accepts nothing more, says that it is not ready, finishes what is in flight, and ends when that is done or

@@ -147,9 +147,11 @@ impl Proxy {
                 .cloned()
                 .unwrap_or_else(|| Client::new(Arc::clone(upstream), worker.number))
         };
+        let apps = settings.upstreams.iter();
+        let apps: Vec<_> = apps.map(|(app, _)| Arc::clone(&app.name)).collect();
         let routes = settings.routes.iter().map(|route| &route.name);
         Self {
-            meter: worker.meters.meter(worker.number, routes),
+            meter: worker.meters.meter(worker.number, routes, &apps),
             clients: settings.upstreams.iter().map(client).collect(),
             ids: Rc::clone(ids),
             traces: TraceSource::new(settings.traceparent),

@@ -31,6 +31,7 @@ mod pool;
 mod real_input;
 mod redaction;
 mod refused;
+mod reload;
 mod replacing;
 mod request_id;
 mod shutdown;

@@ -282,6 +282,7 @@ Options:
       --upstream <URL>  The app to stand in front of, such as `http://127.0.0.1:3000`. Alone, it ignores any file that is not named [env: PARDON_UPSTREAM=]
       --listen <ADDR>   The address to listen on, such as 127.0.0.1:8080 [env: PARDON_LISTEN=]
       --store <FILE>    The file that incidents are kept in; default: `incidents.path`, or pardon.db in the working folder [env: PARDON_STORE=]
+      --watch           Reload when the configuration file, a template, a logo or an authority's file changes [env: PARDON_WATCH=]
   -h, --help            Print help
 ",
     );

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, End, Origin, Program, eventually, get};
+use crate::support::{Client, End, Folder, Origin, Program, eventually, get};
 
 /// Holds an app's answers back until a test lets them go.
 #[derive(Clone, Default)]
@@ -107,6 +107,53 @@ fn what_takes_longer_than_the_drain_is_cut() {
 }
 
 #[test]
+fn a_delay_goes_on_serving_though_it_is_not_ready() {
+    let origin = Origin::saying(200, "", "still here");
+    let settings = "[server]\nshutdown_delay = \"1h\"\ndrain = \"1h\"";
+    let mut program = Program::set(&origin, settings);
+    let mut kept = program.connect();
+    assert_eq!(kept.ask(get("/", "")).status, 200);
+    program.signal("TERM");
+    program.line("accepting for");
+    let ready = program.ask_admin("/readyz");
+    assert_eq!((ready.status, ready.text()), (503, "draining\n"));
+    assert_eq!(kept.ask(get("/", "")).text(), "still here");
+    assert_eq!(program.get("/", "").text(), "still here");
+    program.signal("TERM");
+    program.line("the rest of the delay is skipped");
+    assert!(kept.is_closed());
+    assert_eq!(program.ended().code(), Some(0));
+    assert_eq!(program.count("told so twice"), 0);
+}
+
+#[test]
+fn a_delay_ends_by_itself() {
+    let origin = Origin::saying(200, "", "");
+    let mut program = Program::set(&origin, "[server]\nshutdown_delay = \"200ms\"");
+    program.address();
+    program.wait_for_signals();
+    let begun = Instant::now();
+    program.signal("TERM");
+    assert_eq!(program.ended().code(), Some(0));
+    let took = begun.elapsed();
+    let bounds = Duration::from_millis(200)..Duration::from_millis(1200);
+    assert!(bounds.contains(&took), "{took:?}");
+}
+
+#[test]
+fn a_taken_port_is_said_in_one_line() {
+    let origin = Origin::saying(200, "", "");
+    let program = Program::set(&origin, "");
+    let taken = program.address().to_string();
+    let folder = Folder::new();
+    let said = folder.pardon(&["run", "--upstream", &origin.url(), "--listen", &taken]);
+    assert_eq!(said.code, Some(1));
+    let lines: Vec<_> = said.err.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines.len(), 1, "{}", said.err);
+    assert!(lines[0].contains(&taken) && lines[0].contains("another process listens there"));
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     for second in ["TERM", "INT"] {
         let origin = silent();
@@ -124,17 +171,21 @@ fn a_second_signal_ends_at_once() {
 #[test]
 fn a_hangup_is_no_reason_to_end() {
     let origin = Origin::saying(200, "", "still here");
-    let mut program = Program::set(&origin, "");
+    let folder = Folder::new();
+    let mut command = folder.command(&[
+        "run",
+        "--upstream",
+        &origin.url(),
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    let mut program = Program::run(folder, &mut command);
     program.address();
     program.signal("HUP");
     let said = program.json("SIGHUP");
     assert_eq!(said["level"], "WARN");
-    assert!(
-        said["message"]
-            .as_str()
-            .unwrap()
-            .contains("reloading is not supported yet")
-    );
+    let said = said["message"].as_str().unwrap();
+    assert!(said.contains("flags only: there is no file"), "{said}");
     assert_eq!(program.get("/", "").text(), "still here");
     assert!(program.is_running());
 }

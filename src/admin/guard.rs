@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, HOST, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
@@ -32,6 +32,8 @@ pub(super) enum Denial {
     Outside,
     /// It asks for a host that is not this machine's loopback.
     ForeignHost,
+    /// It changes something, and a page of the web may have sent it.
+    Page,
 }
 
 impl Guard {
@@ -56,6 +58,8 @@ impl Guard {
             },
             None if !peer.is_loopback() => Err(Denial::Outside),
             None if !host(head).is_some_and(is_loopback) => Err(Denial::ForeignHost),
+            // Browsers send it with whatever is not GET or HEAD.
+            None if head.headers.contains_key(ORIGIN) => Err(Denial::Page),
             None => Ok(()),
         }
     }
@@ -83,6 +87,11 @@ impl Denial {
                 StatusCode::FORBIDDEN,
                 "without a token this is asked for by a loopback name or address",
                 "ask for localhost or 127.0.0.1, or set `admin.token_file`",
+            ),
+            Self::Page => (
+                StatusCode::FORBIDDEN,
+                "without a token this is not for pages of the web",
+                "ask without `Origin`, or set `admin.token_file`",
             ),
         };
         let mut reply = Problem::new(status, title, hint).reply();
@@ -186,6 +195,8 @@ mod tests {
         let two = head(&[("host", "localhost"), ("host", "evil.example")]);
         assert_eq!(guard.judge(&two, HERE), Err(Denial::ForeignHost));
         assert_eq!(guard.judge(&head(&[]), HERE), Err(Denial::ForeignHost));
+        let page = head(&[("host", "localhost"), ("origin", "https://evil.example")]);
+        assert_eq!(guard.judge(&page, HERE), Err(Denial::Page));
         let outside = [192, 0, 2, 7].into();
         let judged = guard.judge(&head(&[("host", "localhost")]), outside);
         assert_eq!(judged, Err(Denial::Outside));

@@ -1,4 +1,4 @@
-//! The operator's listener: `/livez`, `/readyz`, `/metrics`, `/api/incidents`. It is the same [`crate::server::Server`] with another
+//! The operator's listener: `/livez`, `/readyz`, `/metrics`, `/api/incidents`, `/api/reload`. It is the same [`crate::server::Server`] with another
 //! function.
 //!
 //! In goes a request; out comes a whole answer that no browser takes for a page. Life and readiness are anybody's to ask; the rest is for
@@ -8,6 +8,7 @@ mod apart;
 mod guard;
 mod incidents;
 mod query;
+mod reload;
 mod reply;
 mod scrape;
 
@@ -30,6 +31,7 @@ use guard::Guard;
 use reply::{Problem, Reply, reply, text};
 use scrape::Scrape;
 
+pub use reload::{Ask, Asks, Reloaded, Reloads};
 pub use scrape::Sources;
 
 /// Whether the process should be sent requests.
@@ -73,6 +75,7 @@ impl fmt::Debug for State {
 #[derive(Debug)]
 pub struct Admin {
     state: Arc<State>,
+    reloads: Reloads,
     guard: Guard,
     store: Apart,
     scrape: Arc<Scrape>,
@@ -89,6 +92,7 @@ enum Place<'a> {
     Incidents,
     /// By its ID.
     Incident(&'a str),
+    Reload,
 }
 
 impl<'a> Place<'a> {
@@ -98,6 +102,7 @@ impl<'a> Place<'a> {
             "/readyz" => Self::Readiness,
             "/metrics" => Self::Metrics,
             "/api/incidents" => Self::Incidents,
+            "/api/reload" => Self::Reload,
             _ => Self::Incident(
                 path.strip_prefix("/api/incidents/")
                     .filter(|id| !id.is_empty() && !id.contains('/'))?,
@@ -111,6 +116,7 @@ impl<'a> Place<'a> {
             Self::Life | Self::Readiness | Self::Metrics | Self::Incidents | Self::Incident(_) => {
                 (&[Method::GET, Method::HEAD], "GET, HEAD")
             }
+            Self::Reload => (&[Method::POST], "POST"),
         }
     }
 
@@ -127,6 +133,7 @@ impl Admin {
         let path = sources.incidents.path().to_owned();
         Self {
             state: Arc::clone(&sources.state),
+            reloads: sources.reloads.clone(),
             guard: Guard::new(token),
             store: Apart::new(path.clone()),
             scraping: Apart::new(path),
@@ -136,7 +143,7 @@ impl Admin {
 
     async fn answer(&self, head: &Parts, peer: &Peer) -> Reply {
         let Some(place) = Place::find(head.uri.path()) else {
-            let hint = "there are /livez, /readyz, /metrics, /api/incidents, /api/incidents/ID";
+            let hint = "there are /livez, /readyz, /metrics, /api/incidents, /api/incidents/ID, /api/reload";
             return Problem::new(StatusCode::NOT_FOUND, "there is nothing here", hint).reply();
         };
         let (methods, allowed) = place.methods();
@@ -154,6 +161,7 @@ impl Admin {
             Place::Metrics => self.metrics().await,
             Place::Incidents => incidents::list(&self.store, head.uri.query()).await,
             Place::Incident(id) => incidents::one(&self.store, id).await,
+            Place::Reload => self.reloads.reload().await,
         };
         answer.unwrap_or_else(|problem| problem.reply())
     }
@@ -236,6 +244,7 @@ mod tests {
             ("/metrics", Some(Place::Metrics), false),
             ("/api/incidents", Some(Place::Incidents), false),
             ("/api/incidents/7Q3K", Some(Place::Incident("7Q3K")), false),
+            ("/api/reload", Some(Place::Reload), false),
             ("/api/incidents/", None, false),
             ("/api/incidents/a/b", None, false),
             ("/livez/", None, false),

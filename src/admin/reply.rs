@@ -23,6 +23,9 @@ pub(super) struct Problem {
     pub(super) status: u16,
     /// What is wrong.
     pub(super) title: String,
+    /// What exactly, in several lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) detail: Option<Box<str>>,
     /// Where: the parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) parameter: Option<String>,
@@ -42,6 +45,7 @@ impl Problem {
         Self {
             status: status.as_u16(),
             title: title.into(),
+            detail: None,
             parameter: None,
             hint: hint.into(),
             incidents: Vec::new(),

@@ -17,11 +17,12 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::State;
+use super::reload::Reloads;
 use crate::incident::{Cause, Incidents};
 use crate::server::Crew;
 use crate::telemetry::metrics::{self, Kind, Metric};
 use crate::telemetry::{CLASSES, COUNTERS, Meters, Spread};
-use crate::upstream::Upstream;
+use crate::upstream::Apps;
 
 /// The media type of the text format.
 pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -39,11 +40,13 @@ pub struct Sources {
     /// What is kept of failures.
     pub incidents: Incidents,
     /// The apps.
-    pub upstreams: Vec<Arc<Upstream>>,
+    pub upstreams: Arc<Apps>,
     /// The workers, with the connections of visitors.
     pub crew: Arc<Crew>,
     /// When the process started.
     pub started: SystemTime,
+    /// Where a reload is asked for.
+    pub reloads: Reloads,
 }
 
 /// All metrics, to be asked for again and again.
@@ -105,7 +108,8 @@ impl Sources {
     }
 
     fn upstreams(&self, sheet: &mut Sheet<'_, '_>) -> fmt::Result {
-        let upstreams = || self.upstreams.iter();
+        let apps = self.upstreams.now();
+        let upstreams = || apps.iter();
         let endpoints: Vec<_> = upstreams()
             .flat_map(|upstream| {
                 upstream

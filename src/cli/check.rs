@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Everything that is wrong: with the file, and with what the rest of it names.
-fn problems(loaded: &Result<Loaded, Report>) -> Report {
+pub(super) fn problems(loaded: &Result<Loaded, Report>) -> Report {
     let (mut problems, config) = match loaded {
         Ok(loaded) => (Report::default(), Some(&loaded.config)),
         Err(report) => (report.clone(), report.readable()),

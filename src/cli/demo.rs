@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let gateway = Gateway::start(&config)?;
         let address = gateway.addresses().first().copied().unwrap_or(listen);
         print(&run::to_open(address), app, &config.incidents.path)?;
-        Ok(run::serve(gateway, signals).await)
+        Ok(run::serve(gateway, signals, None).await)
     })?
 }
 

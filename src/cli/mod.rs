@@ -9,6 +9,7 @@ pub mod forget;
 pub mod health;
 pub mod incidents;
 mod moment;
+mod reload;
 pub mod render;
 pub mod run;
 mod scratch;

@@ -9,7 +9,6 @@ use super::tree::Value;
 /// `*` stands for any one name; a section stands for all its keys; sections that routes have count there too.
 const NOT_YET: &[(&str, &[&str])] = &[
     ("server.proxy_protocol", &[]),
-    ("server.shutdown_delay", &["0s"]),
     ("upstreams.*.protocol", &["auto", "http1"]),
     ("intercept.only", &["all"]),
     ("intercept.reveal", &[]),
@@ -108,7 +107,7 @@ mod tests {
 
     #[test]
     fn keys_without_a_stage_are_named_once_with_their_lines() {
-        let text = "[server]\nproxy_protocol = true\ndrain = \"1s\"\nshutdown_delay = \"0s\"\nlimits.h2_streams = 7\n\
+        let text = "[server]\nproxy_protocol = true\ndrain = \"1s\"\nshutdown_delay = \"1s\"\nlimits.h2_streams = 7\n\
                     [upstreams.app]\nprotocol = \"http2\"\n[pages]\nqr = false\n\
                     [[routes]]\n[routes.maintenance]\non = true\nmessage = \"\"\n";
         let root = DeTable::parse(text).unwrap().into_inner();

@@ -3,6 +3,7 @@
 mod admin;
 mod brand;
 mod bypass;
+mod changes;
 mod checks;
 mod endpoint;
 mod error;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use admin::{Admin, Token, TokenProblem};
 pub use brand::Brand;
 pub use bypass::Bypass;
+pub use changes::Changes;
 pub use endpoint::{Endpoint, Scheme};
 pub use error::{Report, Warning};
 pub use incidents::{ClientAddress, Incidents, Sync};

@@ -17,6 +17,7 @@ mod refuse;
 mod replace;
 mod route;
 mod screen;
+mod standing;
 mod trace;
 mod upgrade;
 
@@ -36,9 +37,9 @@ use crate::config;
 use crate::incident::{Desk, Incidents};
 use crate::intercept::{self, Verdict};
 use crate::page::Pages;
-use crate::request_id::{IdKey, IdSource};
+use crate::request_id::IdSource;
 use crate::server::{Incoming, Peer, Unreadable};
-use crate::telemetry::{COUNTERS, Meter, Meters};
+use crate::telemetry::{COUNTERS, Meter};
 use crate::upstream::{Answer, BodyLimits, Client, Upstream, UpstreamError};
 
 use afterwork::Afterwork;
@@ -48,6 +49,7 @@ use trace::TraceSource;
 
 pub use body::Body;
 pub use route::Route;
+pub use standing::{Proxies, Worker};
 
 /// What one configuration comes to: the same for all workers, and for an exchange from its beginning to its end.
 pub struct Snapshot {
@@ -83,40 +85,20 @@ pub struct Snapshot {
     pub instance: Arc<str>,
 }
 
-/// A worker's proxy.
+/// A worker's proxy under one configuration. An exchange, the body of its answer and what is recorded of it hold the one that the
+/// exchange began with; when the last lets go, connections to apps that are not in force any more have closed.
 pub struct Proxy {
     settings: Arc<Snapshot>,
     clients: Vec<Client>,
-    ids: IdSource,
+    ids: Rc<IdSource>,
     traces: TraceSource,
     incidents: Incidents,
-    desk: Desk,
+    desk: Rc<Desk>,
     meter: Meter,
     afterwork: Afterwork,
 }
 
 impl Proxy {
-    /// The proxy of `worker`; to be made inside its runtime.
-    #[must_use]
-    pub fn new(
-        settings: Arc<Snapshot>,
-        incidents: Incidents,
-        key: &Arc<IdKey>,
-        (meters, worker): (&Meters, usize),
-    ) -> Self {
-        let client = |(upstream, _): &(Arc<Upstream>, _)| Client::new(Arc::clone(upstream), worker);
-        Self {
-            meter: meters.meter(worker, settings.routes.iter().map(|route| &route.name)),
-            clients: settings.upstreams.iter().map(client).collect(),
-            ids: IdSource::new(key, worker),
-            traces: TraceSource::new(settings.traceparent),
-            settings,
-            desk: incidents.desk(),
-            incidents,
-            afterwork: Afterwork::default(),
-        }
-    }
-
     async fn answer(self: &Rc<Self>, exchange: &Rc<Exchange>, body: Incoming) -> Response<Body> {
         if let Err(refusal) = screen::screen(exchange, &self.settings.limits) {
             return self.refuse(exchange, None, refusal);
@@ -160,7 +142,7 @@ impl Proxy {
         peer: Rc<Peer>,
     ) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let sources = (&self.ids, &self.traces);
+        let sources = (&*self.ids, &self.traces);
         let exchange = Rc::new(Exchange::begin(head, peer, sources, &self.settings));
         let mut leaving = Leaving { gone: true };
         let response = match caught(self.answer(&exchange, body)).await {
@@ -186,16 +168,6 @@ impl Proxy {
             &self.settings,
         ));
         self.refuse(&exchange, None, Refusal::Unreadable(why))
-    }
-
-    /// Ends when no capture and no commit is under way.
-    pub async fn settle(self: Rc<Self>) {
-        self.afterwork.done().await;
-    }
-
-    /// Cuts the captures under way, so that their incidents are recorded with what has come.
-    pub fn hurry(&self) {
-        self.afterwork.hurry();
     }
 }
 

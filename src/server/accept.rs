@@ -5,14 +5,14 @@ use std::net::{SocketAddr, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
+use super::hall::{Entrance, Hall, Order};
 use super::http1::{self, Handover};
 use super::http2;
 use super::peer::Peer;
@@ -36,22 +36,25 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 struct Accepted {
     stream: StdStream,
     address: SocketAddr,
+    door: u64,
     tls: Option<Arc<Tls>>,
     seat: Seat,
 }
 
 /// A socket that was accepted, in its worker's reactor.
-struct Visit {
-    stream: TcpStream,
-    address: SocketAddr,
-    tls: Option<Arc<Tls>>,
+pub(super) struct Visit {
+    pub(super) stream: TcpStream,
+    pub(super) address: SocketAddr,
+    /// The number of the listener that it came to.
+    pub(super) door: u64,
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 /// All workers of a server as each of them sees the others: how busy they are and where to hand a socket over.
 #[derive(Debug)]
 pub struct Crew {
     open: AtomicUsize,
-    max: usize,
+    max: AtomicUsize,
     /// Connections that there was no room for.
     refused: Counter,
     members: Vec<Member>,
@@ -65,7 +68,7 @@ struct Member {
 
 /// One connection's share of the limit, and of its worker's load. Given back on drop.
 #[derive(Debug)]
-struct Seat {
+pub(super) struct Seat {
     crew: Arc<Crew>,
     worker: usize,
 }
@@ -88,7 +91,7 @@ impl Crew {
         (
             Arc::new(Self {
                 open: AtomicUsize::new(0),
-                max,
+                max: AtomicUsize::new(max),
                 refused: Counter::default(),
                 members,
             }),
@@ -102,6 +105,11 @@ impl Crew {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// From now on so many connections may be open. Those that are stay.
+    pub(super) fn limit(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
     /// The connections that were turned away because there were too many.
     #[must_use]
     pub fn refused(&self) -> u64 {
@@ -109,8 +117,8 @@ impl Crew {
     }
 
     /// A seat with `worker`, or with the least busy of the others if that has fewer connections; none past the limit.
-    fn seat(self: &Arc<Self>, worker: usize) -> Option<Seat> {
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.max {
+    pub(super) fn seat(self: &Arc<Self>, worker: usize) -> Option<Seat> {
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.max.load(Ordering::Relaxed) {
             self.open.fetch_sub(1, Ordering::Relaxed);
             self.refused.add_one();
             return None;
@@ -148,8 +156,9 @@ pub(super) struct Inbox(mpsc::UnboundedReceiver<Accepted>);
 pub(super) struct Worker {
     pub(super) index: usize,
     pub(super) inbox: Inbox,
+    pub(super) orders: mpsc::Receiver<Order>,
     pub(super) crew: Arc<Crew>,
-    pub(super) listeners: Vec<Listener>,
+    pub(super) listeners: Vec<(u64, Listener)>,
     pub(super) settings: Settings,
     pub(super) phase: watch::Receiver<Phase>,
 }
@@ -159,39 +168,30 @@ impl Worker {
     pub(super) fn run<H: Handler>(self, make: impl FnOnce() -> Rc<H>) -> io::Result<()> {
         let runtime = super::runtime()?;
         let ended = runtime.block_on(async move {
-            let shared = Rc::new(Shared::new(make(), self.settings));
-            let mut phase = self.phase;
-            let post = Rc::new(Post {
-                index: self.index,
-                crew: self.crew,
-                shared: Rc::clone(&shared),
-            });
-            let doors = open(self.listeners)?;
-            let accept = |door: &Rc<Door>| spawn_local(accept(Rc::clone(door), Rc::clone(&post)));
-            let accepting: Vec<_> = doors.iter().map(accept).collect();
-            spawn_local(receive(self.inbox, Rc::clone(&shared)));
-            wait_for(&mut phase, Phase::Draining).await;
-            for task in accepting {
-                task.abort();
+            let (mut phase, mut orders) = (self.phase, self.orders);
+            let hall = Rc::new(Hall::new((self.index, self.crew), make(), self.settings));
+            for (number, listener) in self.listeners {
+                hall.open(number, listener)?;
             }
-            // The runtime looks for what has come, and lets those begin that are accepted then.
-            tokio::task::yield_now().await;
-            for door in doors {
-                door.close(&post);
-            }
-            tokio::task::yield_now().await;
-            shared.drain.begin();
-            let finish = async {
-                shared.drain.empty().await;
-                Rc::clone(&shared.handler).settle().await;
+            spawn_local(receive(self.inbox, Rc::clone(&hall)));
+            let following = async {
+                while let Some(order) = orders.recv().await {
+                    hall.follow(order).await;
+                }
+                std::future::pending::<()>().await;
             };
             tokio::select! {
-                () = finish => {}
-                () = tokio::time::sleep(shared.settings.drain) => {}
+                () = wait_for(&mut phase, Phase::Draining) => {}
+                () = following => {}
+            }
+            hall.close().await;
+            tokio::select! {
+                () = hall.empty() => {}
+                () = tokio::time::sleep(hall.drain()) => {}
                 () = wait_for(&mut phase, Phase::Ended) => {}
             }
-            shared.handler.hurry();
-            let last = Rc::clone(&shared.handler).settle();
+            hall.handler.hurry();
+            let last = Rc::clone(&hall.handler).settle();
             drop(tokio::time::timeout(LAST_WORDS, last).await);
             Ok(())
         });
@@ -208,59 +208,14 @@ async fn wait_for(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     drop(phase.wait_for(reached).await);
 }
 
-/// A listener in a worker's reactor.
-struct Door {
-    listener: TcpListener,
-    tls: Option<Arc<Tls>>,
-}
-
-/// What accepting needs to know.
-struct Post<H: Handler> {
-    index: usize,
-    crew: Arc<Crew>,
-    shared: Rc<Shared<H>>,
-}
-
-fn open(listeners: Vec<Listener>) -> io::Result<Vec<Rc<Door>>> {
-    let open = |listener: Listener| {
-        let door = Door {
-            listener: TcpListener::from_std(listener.socket)?,
-            tls: listener.tls,
-        };
-        Ok(Rc::new(door))
-    };
-    listeners.into_iter().map(open).collect()
-}
-
-impl Door {
-    fn visit(&self, (stream, address): (TcpStream, SocketAddr)) -> Visit {
-        Visit {
-            stream,
-            address,
-            tls: self.tls.clone(),
-        }
-    }
-
-    /// Accepts what waits to be: the kernel would reset it with the listener.
-    fn close<H: Handler>(&self, post: &Post<H>) {
-        let mut cx = Context::from_waker(Waker::noop());
-        while let Poll::Ready(Ok(accepted)) = self.listener.poll_accept(&mut cx) {
-            // Served here, however busy: another worker may have ended.
-            if let Some(seat) = post.crew.seat(post.index) {
-                begin(self.visit(accepted), seat, &post.shared);
-            }
-        }
-    }
-}
-
 /// Accepts from one listener, for this worker and for less busy ones.
-async fn accept<H: Handler>(door: Rc<Door>, post: Rc<Post<H>>) {
+pub(super) async fn accept<H: Handler>(door: Rc<Entrance<H>>, hall: Rc<Hall<H>>) {
     let mut failing = false;
     loop {
         match door.listener.accept().await {
             Ok(accepted) => {
                 failing = false;
-                admit(door.visit(accepted), &post);
+                admit(door.visit(accepted), &hall);
             }
             Err(error) if is_clients(&error) => {}
             Err(error) => {
@@ -284,13 +239,14 @@ fn is_clients(error: &io::Error) -> bool {
 }
 
 /// Finds the worker for a new socket: this one, a less busy one, or none past the limit.
-fn admit<H: Handler>(visit: Visit, post: &Post<H>) {
-    let Some(seat) = post.crew.seat(post.index) else {
+fn admit<H: Handler>(visit: Visit, hall: &Hall<H>) {
+    let Some(seat) = hall.crew.seat(hall.index) else {
         return turn_away(visit);
     };
-    if seat.worker == post.index {
-        begin(visit, seat, &post.shared);
-    } else if let Err(error) = hand_over(visit, seat, &post.crew) {
+    if seat.worker == hall.index {
+        let shared = hall.shared(visit.door);
+        begin(visit, seat, shared);
+    } else if let Err(error) = hand_over(visit, seat, &hall.crew) {
         tracing::debug!(%error, "a connection ended before it began");
     }
 }
@@ -317,6 +273,7 @@ fn hand_over(visit: Visit, seat: Seat, crew: &Arc<Crew>) -> io::Result<()> {
         drop(member.inbox.send(Accepted {
             stream,
             address: visit.address,
+            door: visit.door,
             tls: visit.tls,
             seat,
         }));
@@ -325,10 +282,11 @@ fn hand_over(visit: Visit, seat: Seat, crew: &Arc<Crew>) -> io::Result<()> {
 }
 
 /// Serves what other workers hand over.
-async fn receive<H: Handler>(mut inbox: Inbox, shared: Rc<Shared<H>>) {
+async fn receive<H: Handler>(mut inbox: Inbox, hall: Rc<Hall<H>>) {
     while let Some(Accepted {
         stream,
         address,
+        door,
         tls,
         seat,
     }) = inbox.0.recv().await
@@ -338,21 +296,22 @@ async fn receive<H: Handler>(mut inbox: Inbox, shared: Rc<Shared<H>>) {
                 let visit = Visit {
                     stream,
                     address,
+                    door,
                     tls,
                 };
-                begin(visit, seat, &shared);
+                begin(visit, seat, hall.shared(door));
             }
             Err(error) => tracing::debug!(%error, "a connection ended before it began"),
         }
     }
 }
 
-fn begin<H: Handler>(visit: Visit, seat: Seat, shared: &Rc<Shared<H>>) {
-    let shared = Rc::clone(shared);
+pub(super) fn begin<H: Handler>(visit: Visit, seat: Seat, shared: Rc<Shared<H>>) {
     let Visit {
         stream,
         address,
         tls,
+        ..
     } = visit;
     let Some(tls) = tls else {
         let peer = Rc::new(Peer::new(address, None));

@@ -62,8 +62,16 @@ impl Drain {
         self.since.get().is_some()
     }
 
+    /// Whether there is no connection.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.get() == 0
+    }
+
     /// Tells all connections to finish.
     pub(super) fn begin(&self) {
+        if self.has_begun() {
+            return;
+        }
         self.since.set(Some(Instant::now()));
         for waker in self.wakers.borrow().iter().flatten() {
             waker.wake_by_ref();

@@ -10,6 +10,7 @@
 mod accept;
 mod date;
 mod drain;
+mod hall;
 mod http1;
 mod http2;
 mod incoming;
@@ -30,9 +31,11 @@ use std::time::Duration;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::runtime::LocalRuntime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config;
+
+use hall::Order;
 
 pub use accept::Crew;
 pub use incoming::{BodyBroken, Incoming};
@@ -69,7 +72,7 @@ pub trait Handler: 'static {
 }
 
 /// What a server needs to know: a part of [`config::Server`], and the part that an admin listener has too.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Worker threads, at least 1.
     pub workers: usize,
@@ -103,11 +106,34 @@ impl Listener {
     }
 }
 
+/// What a server listens on from now on.
+#[derive(Debug)]
+pub enum Door {
+    /// The listener at this place of those that there are, with what is spoken on its new connections.
+    Kept(usize, Option<Arc<Tls>>),
+    /// Another one.
+    Opened(Listener),
+}
+
+/// What a server is about to listen on, and how.
+pub struct Plan {
+    numbers: Vec<u64>,
+    addresses: Vec<SocketAddr>,
+    orders: Vec<(Order, oneshot::Receiver<()>)>,
+    max_connections: usize,
+}
+
+/// How long a worker may take to follow an order; it does nothing that could take long.
+const OBEDIENCE: Duration = Duration::from_secs(5);
+
 /// A running server. Dropped, it stops without waiting for what is in flight.
 pub struct Server {
     stop: watch::Sender<Phase>,
     workers: Vec<JoinHandle<()>>,
+    orders: Vec<mpsc::Sender<Order>>,
     addresses: Vec<SocketAddr>,
+    /// The listeners' numbers, in their order; each is another one's never.
+    numbers: Vec<u64>,
     crew: Arc<Crew>,
     running: mpsc::Receiver<Infallible>,
 }
@@ -133,7 +159,7 @@ impl Server {
     pub fn start<H: Handler>(
         listeners: &[Listener],
         settings: &Settings,
-        make: impl Fn(usize) -> H + Send + Sync + Clone + 'static,
+        make: impl Fn(usize) -> Rc<H> + Send + Sync + Clone + 'static,
     ) -> io::Result<Self> {
         let addresses = listeners
             .iter()
@@ -143,31 +169,94 @@ impl Server {
         let (crew, inboxes) = Crew::assemble(settings.workers, settings.max_connections);
         let (alive, running) = mpsc::channel(1);
         let mut workers = Vec::with_capacity(settings.workers);
+        let mut orders = Vec::with_capacity(settings.workers);
         for (index, inbox) in inboxes.into_iter().enumerate() {
+            let (order, received) = mpsc::channel(1);
+            orders.push(order);
+            let opened = (0..).zip(listeners);
             let worker = accept::Worker {
                 index,
                 inbox,
+                orders: received,
                 crew: Arc::clone(&crew),
-                listeners: listeners
-                    .iter()
-                    .map(Listener::try_clone)
-                    .collect::<Result<_, _>>()?,
+                listeners: opened
+                    .map(|(number, listener)| Ok((number, listener.try_clone()?)))
+                    .collect::<io::Result<_>>()?,
                 settings: settings.clone(),
                 phase: phase.clone(),
             };
             let (make, alive) = (make.clone(), alive.clone());
             workers.push(spawn(&format!("{}-{index}", settings.name), move || {
                 let _alive: mpsc::Sender<Infallible> = alive;
-                worker.run(move || Rc::new(make(index)))
+                worker.run(move || make(index))
             })?);
         }
         Ok(Self {
             stop,
             workers,
+            orders,
+            numbers: (0..).take(listeners.len()).collect(),
             addresses,
             crew,
             running,
         })
+    }
+
+    /// What it takes to listen at `doors`, in their order, and to serve new connections by `settings`, of which `workers` and
+    /// `name` stay as they are. Nothing changes until [`Server::follow`].
+    ///
+    /// # Errors
+    ///
+    /// When a listener's clone or its address cannot be had, or a place is none.
+    pub fn plan(&self, doors: Vec<Door>, settings: &Settings) -> io::Result<Plan> {
+        let mut next = self.numbers.iter().max().map_or(0, |last| last + 1);
+        let mut plan = Plan {
+            numbers: Vec::with_capacity(doors.len()),
+            addresses: Vec::with_capacity(doors.len()),
+            orders: Vec::with_capacity(self.orders.len()),
+            max_connections: settings.max_connections,
+        };
+        let (mut kept, mut opened) = (Vec::new(), Vec::new());
+        for door in doors {
+            let (number, address) = match door {
+                Door::Kept(place, tls) => {
+                    let known = self.numbers.get(place).zip(self.addresses.get(place));
+                    let (number, address) = known.ok_or(io::ErrorKind::NotFound)?;
+                    kept.push((*number, tls));
+                    (*number, *address)
+                }
+                Door::Opened(listener) => {
+                    let (number, address) = (next, listener.socket.local_addr()?);
+                    opened.push((number, listener));
+                    next += 1;
+                    (number, address)
+                }
+            };
+            plan.numbers.push(number);
+            plan.addresses.push(address);
+        }
+        for _ in &self.orders {
+            plan.orders.push(Order::new(&kept, &opened, settings)?);
+        }
+        Ok(plan)
+    }
+
+    /// Listens as planned. A listener that is not in the plan accepts what waits at it and closes; its connections are told to
+    /// close after what is in flight.
+    pub async fn follow(&mut self, plan: Plan) {
+        self.crew.limit(plan.max_connections);
+        (self.numbers, self.addresses) = (plan.numbers, plan.addresses);
+        for (worker, (order, done)) in self.orders.iter().zip(plan.orders) {
+            let followed = async {
+                // A worker that has ended has said so.
+                if worker.send(order).await.is_ok() {
+                    drop(done.await);
+                }
+            };
+            if tokio::time::timeout(OBEDIENCE, followed).await.is_err() {
+                tracing::warn!("a worker has not taken over its listeners yet");
+            }
+        }
     }
 
     /// The addresses that it listens on, in the listeners' order.

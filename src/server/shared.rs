@@ -1,4 +1,4 @@
-//! What all connections of a worker share.
+//! What all connections share that a worker has accepted at one listener under the same settings.
 
 use std::rc::Rc;
 
@@ -7,21 +7,21 @@ use super::drain::Drain;
 use super::http1::Scratch;
 use super::{Handler, Settings};
 
-/// What all connections of a worker share.
+/// What all connections share that a worker has accepted at one listener under the same settings: told to finish, they finish together.
 pub(super) struct Shared<H: Handler> {
     pub(super) handler: Rc<H>,
     pub(super) settings: Settings,
     pub(super) drain: Drain,
-    pub(super) scratch: Scratch,
+    pub(super) scratch: Rc<Scratch>,
 }
 
 impl<H: Handler> Shared<H> {
-    pub(super) fn new(handler: Rc<H>, settings: Settings) -> Self {
+    pub(super) fn new(handler: Rc<H>, settings: Settings, scratch: Rc<Scratch>) -> Self {
         Self {
             handler,
             settings,
             drain: Drain::default(),
-            scratch: Scratch::new(),
+            scratch,
         }
     }
 

@@ -4,7 +4,8 @@
 //! allocation. What is rare (pages, failures) goes into small tables of the worker's, under a lock that only a scrape contends for.
 //!
 //! Bounds: routes, upstreams, causes, formats and statuses are known, and so is how many label sets there can be. No path, host or ID
-//! is a label.
+//! is a label. Routes and upstreams that a reload has taken away go on being said, so that no sum falls, until there are [`MOST`]
+//! names; past that those that are gone are counted together as [`GONE`].
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,12 @@ const COMMIT: [u64; BOUNDS] = milliseconds([
 
 /// The classes of statuses that requests are counted by. The first and the last are of no ordinary answer.
 pub const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
+
+/// Names of routes, and pairs of an upstream and a cause, that a worker counts by before those that are gone are put together.
+const MOST: usize = 1000;
+
+/// What routes and upstreams that are gone are counted as then. No name in a file can be this.
+const GONE: &str = "(gone)";
 
 /// A number that one thread alone adds to and any may read.
 #[derive(Debug, Default)]
@@ -131,6 +138,18 @@ impl<K: Ord + Clone> Rare<K> {
         }
     }
 
+    /// Puts together what `gone` has another key for, where there is too much.
+    fn fold(&self, gone: impl Fn(&K) -> Option<K>) {
+        let mut counts = self.lock();
+        if counts.len() <= MOST {
+            return;
+        }
+        for (key, count) in std::mem::take(&mut *counts) {
+            let key = gone(&key).unwrap_or(key);
+            *counts.entry(key).or_default() += count;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<K, u64>> {
         // Nothing panics under the lock; counts would be counts even so.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -177,6 +196,31 @@ impl WorkerCells {
     fn route(&self, name: &Arc<str>) -> Arc<RouteCells> {
         Arc::clone(self.routes().entry(Arc::clone(name)).or_default())
     }
+
+    /// Puts together what is counted of routes that no meter counts any more, and of upstreams that are not among `apps`, where
+    /// there is too much. For the thread that the cells belong to.
+    fn fold(&self, apps: &[Arc<str>]) {
+        let gone: Arc<str> = GONE.into();
+        let is_gone = |name: &Arc<str>| !apps.contains(name);
+        self.failures
+            .fold(|(app, cause)| is_gone(app).then(|| (Arc::clone(&gone), *cause)));
+        self.retries
+            .fold(|app| is_gone(app).then(|| Arc::clone(&gone)));
+        let mut routes = self.routes();
+        if routes.len() <= MOST {
+            return;
+        }
+        let sum = Arc::clone(routes.entry(gone).or_default());
+        routes.retain(|_, cells| {
+            let counted = Arc::strong_count(cells) > 1;
+            if !counted {
+                for (sum, tally) in sum.0.iter().zip(&cells.0) {
+                    sum.add(tally.value());
+                }
+            }
+            counted
+        });
+    }
 }
 
 /// The cells of all workers.
@@ -199,17 +243,26 @@ impl Meters {
         Self((0..workers).map(|_| Arc::new(WorkerCells::new())).collect())
     }
 
-    /// What `worker` counts with, and no other thread; `routes` are the names of its routes in their order.
+    /// What `worker` counts with, and no other thread; `routes` are the names of its routes in their order, `apps` those of its
+    /// upstreams.
     #[must_use]
-    pub fn meter<'a>(&self, worker: usize, routes: impl Iterator<Item = &'a Arc<str>>) -> Meter {
+    pub fn meter<'a>(
+        &self,
+        worker: usize,
+        routes: impl Iterator<Item = &'a Arc<str>>,
+        apps: &[Arc<str>],
+    ) -> Meter {
         let cells = self.0.get(worker).map(Arc::clone);
         // More workers than were announced count for themselves.
         let cells = cells.unwrap_or_else(|| Arc::new(WorkerCells::new()));
-        Meter {
+        let meter = Meter {
             routes: routes.map(|name| cells.route(name)).collect(),
             none: cells.route(&Arc::from("")),
             cells,
-        }
+        };
+        // What this one counts is not gone.
+        meter.cells.fold(apps);
+        meter
     }
 
     /// Requests by route and class; the route is empty where none was for them.
@@ -349,14 +402,14 @@ mod tests {
         let meters = Meters::new(2);
         let names: [Arc<str>; 2] = ["shop".into(), "blog".into()];
         for worker in 0..2 {
-            let meter = meters.meter(worker, names.iter());
+            let meter = meters.meter(worker, names.iter(), &names);
             meter.answered(Some(0), 200, Duration::from_millis(3));
             meter.answered(None, 404, Duration::ZERO);
             meter.page(502, "html");
             meter.failure(&names[0], "head_timeout");
             meter.retries(&names[1], 2);
         }
-        let later = meters.meter(1, names[..1].iter());
+        let later = meters.meter(1, names[..1].iter(), &names);
         for status in [99, 101, 599, 999] {
             later.answered(Some(0), status, Duration::ZERO);
         }
@@ -371,5 +424,36 @@ mod tests {
             2
         );
         assert_eq!(meters.retries()["blog"], 4);
+    }
+    #[test]
+    fn what_is_gone_is_counted_on_and_in_bounded_room() {
+        let meters = Meters::new(1);
+        let stays: Arc<str> = "stays".into();
+        for number in 0..3 * MOST {
+            let comes: Arc<str> = format!("route-{number}").into();
+            let apps = [Arc::clone(&stays), Arc::clone(&comes)];
+            let meter = meters.meter(0, apps.iter(), &apps);
+            for (place, app) in apps.iter().enumerate() {
+                meter.answered(Some(place), 200, Duration::ZERO);
+                meter.failure(app, "malformed");
+                meter.retries(app, 1);
+            }
+        }
+        let requests = meters.requests();
+        let (failures, retries) = (meters.failures(), meters.retries());
+        assert_eq!(requests["stays"][1], 3 * MOST as u64);
+        assert_eq!(
+            requests.values().map(|it| it[1]).sum::<u64>(),
+            6 * MOST as u64
+        );
+        assert_eq!(
+            failures[&(Arc::clone(&stays), "malformed")],
+            3 * MOST as u64
+        );
+        assert_eq!(failures.values().sum::<u64>(), 6 * MOST as u64);
+        assert_eq!(retries.values().sum::<u64>(), 6 * MOST as u64);
+        for many in [requests.len(), failures.len(), retries.len()] {
+            assert!(many <= MOST + 3, "{many}");
+        }
     }
 }

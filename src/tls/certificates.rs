@@ -29,7 +29,7 @@ impl Certificates {
     }
 
     /// From now on it is these.
-    pub(super) fn replace(&self, pairs: &[Pair]) {
+    pub(crate) fn replace(&self, pairs: &[Pair]) {
         let table = Arc::new(Table::of(pairs));
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
     }

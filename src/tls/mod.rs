@@ -15,7 +15,7 @@ use rustls::crypto::{CryptoProvider, ring};
 
 pub(crate) use certificates::Certificates;
 pub(crate) use pair::{Fault, Files, Pair, Part};
-pub(crate) use watch::{Taken, Watch};
+pub(crate) use watch::{Stamp, Taken, Watch, stamp};
 
 /// What is spoken within TLS, the most wanted first (RFC 7301): here towards visitors and towards apps.
 pub(crate) const ALPN: [&[u8]; 1] = [b"http/1.1"];

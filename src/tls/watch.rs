@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Certificates, Fault, Files, Pair};
 
@@ -42,7 +41,7 @@ pub(super) type Stamps = [Option<Stamp>; 2];
 
 /// What a change of a file changes, of its content or of its rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -50,9 +49,6 @@ pub(super) struct Stamp {
 }
 
 impl Watch {
-    /// How often to look.
-    pub(crate) const EVERY: Duration = Duration::from_secs(2);
-
     /// Looks after `pairs`, which `certificates` shows.
     pub(crate) fn new(certificates: Arc<Certificates>, pairs: Vec<Pair>) -> Self {
         let look = |pair: &Pair| Look {
@@ -97,7 +93,8 @@ pub(super) fn stamps(files: &Files) -> Stamps {
     [stamp(&files.chain), stamp(&files.key)]
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
+/// How a file looks now; none where it is not there.
+pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
     let about = fs::metadata(path).ok()?;
     Some(Stamp {
         device: about.dev(),

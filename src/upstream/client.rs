@@ -93,6 +93,17 @@ impl Client {
         &self.upstream
     }
 
+    /// Whether it is a clone of the same client.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.budget, &other.budget)
+    }
+
+    /// Its app is not in force any more: idle connections close, others with their exchanges.
+    pub fn retire(&self) {
+        self.pool.retire();
+    }
+
     /// Sends a request and waits for the answer's head. `head` makes the request's for an endpoint, which is given as
     /// `Host` would have it; `begun` is when the exchange began.
     ///

@@ -6,6 +6,7 @@
 //! an answer's head by the upstream's `max_head` and `max_headers`.
 
 mod answer;
+mod apps;
 mod balance;
 mod body;
 mod budget;
@@ -41,6 +42,7 @@ use endpoint::{Endpoint, Site};
 use roster::Roster;
 
 pub use answer::{AnswerBody, AnswerFault};
+pub use apps::Apps;
 pub use balance::Seat;
 pub use body::{BodyFault, BodyLimits, RequestBody, Tunnel};
 pub use capacity::Capacity;

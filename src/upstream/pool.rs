@@ -63,6 +63,7 @@ struct Shared {
     keeper: RefCell<Waker>,
     /// The app's endpoints, as this worker sees them.
     seats: Seats,
+    retired: Cell<bool>,
     /// Requests of this worker's that wait for a connection, by ticket.
     waiting: RefCell<HashMap<u64, oneshot::Sender<Connection>>>,
 }
@@ -108,6 +109,7 @@ impl Pool {
             marked: Cell::new(None),
             keeper: RefCell::new(Waker::noop().clone()),
             seats: Seats::new(worker),
+            retired: Cell::new(false),
             waiting: RefCell::default(),
         }));
         spawn_local(keep_idle(Rc::downgrade(&pool.0)));
@@ -272,7 +274,7 @@ impl Pool {
     /// Takes a connection back: for one that waits, or to be idle.
     fn put(&self, mut connection: Connection) {
         connection.wire.end();
-        if connection.wire.seat.endpoint.is_retired() {
+        if self.0.retired.get() || connection.wire.seat.endpoint.is_retired() {
             return;
         }
         // One that waits uses it at once, so that the runtime has not looked at it in between.
@@ -297,11 +299,8 @@ impl Pool {
             }
         }
         let keeper = self.0.keeper.borrow();
-        if !connection
-            .wire
-            .http
-            .is_quiet(&mut Context::from_waker(&keeper))
-        {
+        let mut cx = Context::from_waker(&keeper);
+        if !connection.wire.http.is_quiet(&mut cx) {
             return;
         }
         connection.idle_since = Instant::now();
@@ -338,6 +337,14 @@ impl Pool {
         if closed < wanted {
             capacity.close_oldest_idle();
         }
+    }
+
+    /// Closes the idle connections, and from now on each with its exchange.
+    pub(super) fn retire(&self) {
+        self.0.retired.set(true);
+        let mut idle = self.0.idle.borrow_mut();
+        idle.clear();
+        self.mark(&idle);
     }
 
     fn close_retired(&self) {

@@ -14,8 +14,9 @@ use super::names::{NAME_LIFE, NAME_SILENCE, Names};
 use super::{Upstream, check, health};
 
 /// A thread that looks after upstreams; it ends with this value.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Watch {
+    watched: Vec<Arc<Upstream>>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -29,10 +30,10 @@ impl Watch {
     pub fn start(upstreams: impl Iterator<Item = Arc<Upstream>>) -> io::Result<Self> {
         let watched: Vec<_> = upstreams.filter(|upstream| upstream.is_watched()).collect();
         if watched.is_empty() {
-            let (end, thread) = (None, None);
-            return Ok(Self { end, thread });
+            return Ok(Self::default());
         }
         let (end, ended) = oneshot::channel();
+        let attended = watched.clone();
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new()
             .name("endpoints".to_owned())
@@ -42,14 +43,23 @@ impl Watch {
                     Err(error) => return drop(ready.send(Err(error))),
                 };
                 drop(ready.send(Ok(())));
-                run(runtime, watched, ended);
+                run(runtime, attended, ended);
             })?;
         let lost = |_| Err(io::Error::other("its thread ended"));
         started.recv().unwrap_or_else(lost)?;
         Ok(Self {
+            watched,
             end: Some(end),
             thread: Some(thread),
         })
+    }
+
+    /// Whether it would look after the same ones if it was started with these.
+    pub fn is_of(&self, upstreams: impl Iterator<Item = Arc<Upstream>>) -> bool {
+        let watched = upstreams.filter(|upstream| upstream.is_watched());
+        watched
+            .map(|it| Arc::as_ptr(&it))
+            .eq(self.watched.iter().map(Arc::as_ptr))
     }
 }
 

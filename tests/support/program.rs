@@ -121,7 +121,7 @@ impl Folder {
             .current_dir(&self.0)
             .env("TMPDIR", &self.0)
             .stdin(Stdio::null());
-        for name in ["CONFIG", "UPSTREAM", "LISTEN", "STORE"] {
+        for name in ["CONFIG", "UPSTREAM", "LISTEN", "STORE", "WATCH"] {
             command.env_remove(format!("PARDON_{name}"));
         }
     }

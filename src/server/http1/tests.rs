@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{advance, sleep};
 
-use super::{Unreadable, serve};
+use super::{Scratch, Unreadable, serve};
 use crate::config::Server;
 use crate::http1::Stream;
 use crate::server::peer::Peer;
@@ -134,7 +134,11 @@ fn serving(stream: Stream) -> Rc<Shared<Echo>> {
         limits: Server::default().limits,
         drain: Duration::ZERO,
     };
-    let shared = Rc::new(Shared::new(Rc::new(Echo), settings));
+    let shared = Rc::new(Shared::new(
+        Rc::new(Echo),
+        settings,
+        Rc::new(Scratch::new()),
+    ));
     let address = (Ipv4Addr::LOCALHOST, 1).into();
     let peer = Rc::new(Peer::new(address, None));
     spawn_local(serve(Rc::clone(&shared), stream, peer));

@@ -132,16 +132,11 @@ impl<H: Handler> Connection<H> {
             if self.alarm.poll_over(cx, || due).is_pending() {
                 return Poll::Pending;
             }
-            if self.told.is_some() || self.is_stuck() {
+            if self.told.is_some() || self.watched.stalled().is_some() {
                 return Poll::Ready(());
             }
             self.tell();
         }
-    }
-
-    /// Whether its client has stopped half way through something, whatever its streams do.
-    fn is_stuck(&self) -> bool {
-        self.watched.stalled().is_some() || self.watched.half().is_some()
     }
 
     /// Lets go of the streams that have ended; whether there were any.

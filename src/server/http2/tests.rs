@@ -17,6 +17,7 @@ use tokio::task::{LocalSet, spawn_local};
 use super::serve;
 use crate::config::Server;
 use crate::http1::Stream;
+use crate::server::http1::Scratch;
 use crate::server::peer::Peer;
 use crate::server::shared::Shared;
 use crate::server::{Handler, Incoming, Settings, Unreadable};
@@ -75,7 +76,8 @@ async fn client() -> SendRequest<Bytes> {
         limits: Server::default().limits,
         drain: Duration::ZERO,
     };
-    let shared = Rc::new(Shared::new(Rc::new(Echo), settings));
+    let scratch = Rc::new(Scratch::new());
+    let shared = Rc::new(Shared::new(Rc::new(Echo), settings, scratch));
     let peer = Rc::new(Peer::new(address, None));
     spawn_local(serve(shared, Stream::Plain(tcp), Bytes::new(), peer));
     let (sender, connection) = h2::client::handshake(client.unwrap()).await.unwrap();

@@ -1,0 +1,238 @@
+//! The parts of a running proxy, put together: from a checked configuration to listeners that serve.
+
+mod build;
+mod certificates;
+mod files;
+mod listeners;
+mod operators;
+mod reload;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::{Request, Response};
+
+use crate::admin::{self, Asks, Sources, State};
+use crate::config::{Config, Listen, Report};
+use crate::incident::{Incidents, Recording, StoreError};
+use crate::proxy::{Body, Proxies, Snapshot, Worker};
+use crate::request_id::IdKey;
+use crate::server::{Handler, Incoming, Peer, Server, Settings, Unreadable};
+use crate::telemetry::Meters;
+use crate::upstream;
+
+use build::{App, snapshot};
+use certificates::{Secure, Secured};
+use listeners::{Bound, bind_operators, bound, doors, first};
+use operators::{serve_admin, token};
+
+pub use build::{problems, workers};
+pub use files::SourceFiles;
+
+/// A running proxy. Dropped, it ends at once.
+pub struct Gateway {
+    /// What is in force.
+    config: Config,
+    workers: usize,
+    apps: Vec<App>,
+    /// The apps, as whoever asks how they are finds them.
+    asked: Arc<upstream::Apps>,
+    asks: Option<Asks>,
+    server: Server,
+    bound: Vec<Bound>,
+    secure: Option<Secure>,
+    admin: Option<Server>,
+    state: Arc<State>,
+    watch: upstream::Watch,
+    in_force: tokio::sync::watch::Sender<Arc<Snapshot>>,
+    incidents: Incidents,
+    // Last: what the workers have handed in is written before this is gone.
+    recording: Recording,
+}
+
+impl Gateway {
+    /// Binds and serves what the configuration says.
+    ///
+    /// # Errors
+    ///
+    /// Every problem that keeps it from running.
+    pub fn start(config: &Config) -> Result<Self, Report> {
+        let workers = workers(config);
+        let (snapshot, apps) = snapshot(config, workers, &[])?;
+        let token = token(config)?;
+        let secure = Secure::read(config, None)?.map(Secured::show);
+        let tls = secure.as_ref().map(|secure| &secure.tls);
+        let listeners = first(doors(&config.server.listen, tls, &[])?);
+        let operators = bind_operators(&config.admin)?;
+        let unstored = |error: StoreError| Report::of(error.to_string(), error.hint());
+        let (incidents, recording) = Incidents::start(&config.incidents).map_err(unstored)?;
+        let failed = |error: io::Error| Report::of(format!("cannot start: {error}"), "");
+        let upstreams = || apps.iter().map(|app| Arc::clone(&app.upstream));
+        let watch = upstream::Watch::start(upstreams()).map_err(failed)?;
+        let asked = Arc::new(upstream::Apps::new(upstreams()));
+        let key = Arc::new(IdKey::with_floor(incidents.newest_millis()));
+        let kept = incidents.clone();
+        let meters = Arc::new(Meters::new(workers));
+        let (in_force, settled) = tokio::sync::watch::channel(Arc::new(snapshot));
+        let counted = Arc::clone(&meters);
+        let make = move |number| {
+            let worker = Worker {
+                number,
+                incidents: kept.clone(),
+                key: Arc::clone(&key),
+                meters: Arc::clone(&counted),
+            };
+            Proxies::new(worker, settled.clone())
+        };
+        let server = Server::start(&listeners, &settings(config, workers), make).map_err(failed)?;
+        let usable = Arc::clone(&asked);
+        let (reloads, asks) = admin::Reloads::new();
+        let state = Arc::new(State::new(move || usable.are_usable()));
+        let sources = Sources {
+            state: Arc::clone(&state),
+            meters,
+            incidents: incidents.clone(),
+            upstreams: Arc::clone(&asked),
+            crew: server.crew(),
+            started: SystemTime::now(),
+            reloads,
+        };
+        let admin = (!operators.is_empty())
+            .then(|| serve_admin(&operators, sources, token))
+            .transpose()
+            .map_err(failed)?;
+        Ok(Self {
+            bound: bound(&config.server.listen, server.addresses()),
+            config: config.clone(),
+            workers,
+            apps,
+            asked,
+            asks: Some(asks),
+            server,
+            secure,
+            admin,
+            state,
+            watch,
+            in_force,
+            incidents,
+            recording,
+        })
+    }
+
+    /// The addresses that visitors reach it at.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.server.addresses()
+    }
+
+    /// Where visitors reach it, as the configuration would say it.
+    pub fn listening(&self) -> impl Iterator<Item = &Listen> {
+        self.bound.iter().map(|bound| &bound.actual)
+    }
+
+    /// Takes certificates over whose files have changed; to be called every few seconds.
+    pub fn look_at_certificates(&mut self) {
+        if let Some(secure) = &mut self.secure {
+            secure.look();
+        }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What asks at the operator's listener to have the configuration read again; there is one of it.
+    pub fn take_asks(&mut self) -> Option<Asks> {
+        self.asks.take()
+    }
+
+    /// The addresses of the operator's listener.
+    #[must_use]
+    pub fn admin_addresses(&self) -> &[SocketAddr] {
+        self.admin.as_ref().map_or(&[], Server::addresses)
+    }
+
+    /// What is kept of its failures.
+    #[must_use]
+    pub fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    /// The visitors' connections open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.server.connections()
+    }
+
+    /// Says from now on that it is not ready, and serves on. Ends when `server.shutdown_delay` is over.
+    ///
+    /// Cancel safe.
+    pub async fn announce_end(&self) {
+        self.state.drain();
+        tokio::time::sleep(*self.config.server.shutdown_delay).await;
+    }
+
+    /// Accepts nothing more, says that it is not ready, finishes what is in flight, and ends when that is done or
+    /// `server.drain` is over.
+    pub async fn drain(&mut self) {
+        self.state.drain();
+        self.server.drain();
+        self.server.ended().await;
+    }
+
+    /// Ends what is left, and has the last incidents written.
+    pub fn end(self) {
+        self.server.end();
+        if let Some(admin) = self.admin {
+            admin.end();
+        }
+        drop(self.watch);
+        drop(self.recording);
+    }
+}
+
+impl Handler for Proxies {
+    type Body = Body;
+
+    fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: Rc<Peer>,
+    ) -> impl Future<Output = Response<Body>> {
+        Self::handle(&self, request, peer)
+    }
+
+    fn refuse(
+        self: Rc<Self>,
+        request: Request<()>,
+        why: Unreadable,
+        peer: Rc<Peer>,
+    ) -> Response<Body> {
+        self.unreadable(request, why, peer)
+    }
+
+    async fn settle(self: Rc<Self>) {
+        Self::settle(&self).await;
+    }
+
+    fn hurry(&self) {
+        Self::hurry(self);
+    }
+}
+
+fn settings(config: &Config, workers: usize) -> Settings {
+    Settings {
+        workers,
+        name: "worker",
+        max_connections: config.server.max_connections,
+        timeouts: config.server.timeouts.clone(),
+        limits: config.server.limits.clone(),
+        drain: *config.server.drain,
+    }
+}

@@ -1,6 +1,7 @@
 //! What follows a 101: two streams of bytes, each to its own end.
 
 mod ends;
+mod real;
 mod refused;
 
 use std::io::{Read, Write};

@@ -377,7 +377,12 @@ fn a_failed_upgrade_is_replaced() {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAccept: text/html\r\n",
     );
 
-    assert_page(&answer, 500);
+    assert_eq!(answer.status, 500);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert!(answer.text().contains(answer.id()));
     assert_eq!(names(&answer), PAGE_FIELDS);
 }
 

@@ -26,7 +26,7 @@ fn is_tunnelled(protocols: &HeaderValue) -> bool {
     let mut names = protocols
         .as_bytes()
         .split(|byte| *byte == b',')
-        .map(|name| name.trim_ascii());
+        .map(<[u8]>::trim_ascii);
     names.all(|name| {
         let bare = name.split(|byte| *byte == b'/').next().unwrap_or_default();
         let of_http = [&b"h2c"[..], b"h2", b"http"];

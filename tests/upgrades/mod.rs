@@ -1,6 +1,7 @@
 //! What follows a 101: two streams of bytes, each to its own end.
 
 mod ends;
+mod real;
 mod refused;
 
 use std::io::{Read, Write};
@@ -69,7 +70,7 @@ fn rest(stream: &mut impl Read) -> Vec<u8> {
 
 /// Bytes that differ from place to place.
 fn bytes(size: usize) -> Vec<u8> {
-    (0..size).map(|at| (at * 31 % 251) as u8).collect()
+    (0..=250).cycle().take(size).collect()
 }
 
 #[test]

@@ -18,6 +18,7 @@ const TLS: u8 = 22;
 
 /// A request's head, and what it says about the connection.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is what one field says")]
 pub(super) struct Parsed {
     pub(super) head: request::Parts,
     /// The body that follows.

@@ -351,6 +351,20 @@ fn a_failed_call_of_grpc_is_told_in_its_own_way() {
 }
 
 #[test]
+fn a_late_call_of_grpc_is_told_that_its_deadline_is_over() {
+    let origin = Origin::new(|visit, _| visit.wait_for_close());
+    let gateway = Gateway::configured(
+        &origin,
+        "[upstreams.app]\nendpoints = [\"$ORIGIN\"]\ntimeouts.head = \"100ms\"\n",
+    );
+    let fields = [("content-type", "application/grpc"), ("te", "trailers")];
+    let asking = request("POST", "/shop.Cart/Add", &fields);
+    let reply = Http2::connect(gateway.address()).ask(asking, b"\0\0\0\0\0");
+    assert_eq!((reply.status, reply.body.len()), (200, 0));
+    assert_eq!(reply.header("grpc-status"), Some("4"));
+}
+
+#[test]
 fn who_waits_to_be_asked_for_a_body_is_asked() {
     let origin = Origin::on_head(|visit, head| {
         visit.send("HTTP/1.1 100 Continue\r\n\r\n");

@@ -11,7 +11,7 @@ use h2::server::{self, Builder};
 use h2::{Reason, RecvStream};
 use http::Request;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::exchange::{self, Ended};
 use super::wire::{Watched, Wire};
@@ -31,7 +31,8 @@ const WINDOWS: (u32, u32) = (128 * 1024, 1024 * 1024);
 /// The largest frame that is taken.
 const FRAME: u32 = 16 * 1024;
 
-/// How long a client that was told of the end may take to say that it has heard it, with nothing under way.
+/// How long a client that was told of the end may take to say that it has heard it, with nothing under way; and how long what
+/// it opened the connection for may take to come.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves a connection to its end: closed by either side, overdue, or drained. `read` is what was read of it before.
@@ -44,15 +45,13 @@ pub(in crate::server) async fn serve<H: Handler>(
     let begun = Instant::now();
     let watched = Watched::default();
     let wire = Wire::new(stream, read, watched.clone());
-    let handshake = settings(&shared.settings.limits).handshake(wire);
-    let handshake = timeout(*shared.settings.timeouts.head, handshake);
-    let Some(Ok(Ok(http))) = shared.drain.until_begun(handshake).await else {
+    let place = shared.drain.enter();
+    let Some(http) = shake_hands(&shared, &place, wire).await else {
         tracing::debug!("a connection ended in its preface");
-        return;
+        return shared.drain.leave(&place);
     };
     let mut connection = Connection {
-        place: shared.drain.enter(),
-        known: false,
+        place,
         peer,
         http,
         watched,
@@ -65,6 +64,28 @@ pub(in crate::server) async fn serve<H: Handler>(
         shared,
     };
     poll_fn(|cx| connection.poll(cx)).await;
+}
+
+/// Reads the preface within the time for a head, or soon once the drain has begun.
+async fn shake_hands<H: Handler>(
+    shared: &Shared<H>,
+    place: &Place,
+    wire: Wire,
+) -> Option<server::Connection<Wire, Bytes>> {
+    let mut handshake = pin!(settings(&shared.settings.limits).handshake(wire));
+    let late = Instant::now() + *shared.settings.timeouts.head;
+    let mut alarm = Alarm::new();
+    poll_fn(|cx| {
+        // The task's waker stays the same to the connection's end.
+        shared.drain.wake_later(place, cx.waker());
+        if let Poll::Ready(begun) = handshake.as_mut().poll(cx) {
+            return Poll::Ready(begun.ok());
+        }
+        let drained = shared.drain.since().map(|since| since + FAREWELL);
+        let due = drained.map_or(late, |drained| late.min(drained));
+        alarm.poll_over(cx, || due).map(|()| None)
+    })
+    .await
 }
 
 /// What is borne with of a client.
@@ -103,18 +124,11 @@ struct Connection<H: Handler> {
     told: Option<Instant>,
     alarm: Alarm,
     place: Place,
-    /// Whether the drain knows whom to wake.
-    known: bool,
 }
 
 impl<H: Handler> Connection<H> {
     /// Drives the connection; ready at its end.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.known {
-            // The task's waker stays the same.
-            self.shared.drain.wake_later(&self.place, cx.waker());
-            self.known = true;
-        }
         loop {
             if self.shared.drain.has_begun() {
                 self.tell();

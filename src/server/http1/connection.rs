@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
-use tokio::io::AsyncWrite;
 use tokio::time::{Instant, timeout};
 
 use super::Unreadable;
@@ -29,7 +28,7 @@ use crate::server::{Handler, Incoming};
 /// How much of a request's body is read and thrown away when nobody wants it any more, and for how long: so that the
 /// client, which may not listen before it has sent everything, hears the answer instead of a reset, and can use its
 /// connection again.
-const LINGER: (u64, Duration) = (1024 * 1024, Duration::from_secs(2));
+pub(super) const LINGER: (u64, Duration) = (1024 * 1024, Duration::from_secs(2));
 
 /// How long a request may still take to come after the drain has begun: the rest of a head, or a new connection's first.
 const LAST_CALL: Duration = Duration::from_secs(1);
@@ -37,7 +36,7 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 /// Where a worker's connections read heads: what is not a whole head is kept by its connection.
 #[derive(Debug)]
 pub(in crate::server) struct Scratch {
-    room: RefCell<Box<[u8]>>,
+    pub(super) room: RefCell<Box<[u8]>>,
     pub(in crate::server) date: Date,
 }
 
@@ -98,7 +97,7 @@ enum Next {
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// There is nothing more to say or to hear.
     Closed,
     /// With a reset, so that what was sent does not look whole.
@@ -108,22 +107,22 @@ enum End {
 }
 
 /// A connection and what it has done.
-struct Connection<H: Handler> {
-    shared: Rc<Shared<H>>,
+pub(super) struct Connection<H: Handler> {
+    pub(super) shared: Rc<Shared<H>>,
     peer: Rc<Peer>,
-    core: Rc<RefCell<Core>>,
+    pub(super) core: Rc<RefCell<Core>>,
     output: Output,
     search: Search,
     alarm: Alarm,
     /// Since when it waits for what it waits for: a request's first byte, the rest of a head, or a reader.
-    since: Instant,
+    pub(super) since: Instant,
     /// Whether it has had a request: the first may take as long as a head, others as long as an idle connection.
     used: bool,
     /// Whether an answer's end had to be waited for.
-    waited: bool,
-    pace: Pace,
+    pub(super) waited: bool,
+    pub(super) pace: Pace,
     /// How many bytes had left when the client last was found not to read.
-    blocked_at: Option<u64>,
+    pub(super) blocked_at: Option<u64>,
     place: Place,
     /// Whether the drain knows whom to wake.
     known: bool,
@@ -394,18 +393,6 @@ impl<H: Handler> Connection<H> {
         }
     }
 
-    /// The other side of a tunnel has ended: says so, and lets the client come to its end too, which is the body's.
-    async fn hear_out(&self, mut body: Pin<&mut H::Body>) -> Sent {
-        self.close().await;
-        loop {
-            match poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-                Some(Ok(_)) => {}
-                Some(Err(_)) => return Sent::Broken,
-                None => return Sent::Whole,
-            }
-        }
-    }
-
     /// Sends the rest of an answer.
     fn poll_send(&mut self, cx: &mut Context<'_>, body: Pin<&mut H::Body>) -> Poll<Sent> {
         let mut writer = Writer(&self.core);
@@ -440,74 +427,6 @@ impl<H: Handler> Connection<H> {
         self.alarm.poll_over(cx, || due).map(|()| Sent::Unheard)
     }
 
-    /// After an answer: makes the connection ready for the next request, which comes after the rest of this one's body.
-    async fn settle(&mut self, persistent: bool) -> Option<End> {
-        let mut read = self.core.borrow().is_read();
-        if persistent && !read {
-            read = self.discard().await;
-            self.waited = true;
-        }
-        let nothing_follows = self.core.borrow_mut().end();
-        if persistent && read {
-            // Mostly it was sent at once.
-            if std::mem::take(&mut self.waited) {
-                self.since = Instant::now();
-                self.blocked_at = None;
-                self.pace.rest();
-            }
-            return None;
-        }
-        Some(if read && nothing_follows {
-            self.close().await
-        } else {
-            End::Unread
-        })
-    }
-
-    /// Reads the rest of a request's body that nobody wants; whether that was possible.
-    async fn discard(&self) -> bool {
-        let mut budget = LINGER.0;
-        let rest = poll_fn(|cx| self.core.borrow_mut().poll_discard(cx, &mut budget));
-        timeout(LINGER.1, rest).await.unwrap_or_default()
-    }
-
-    /// Says that nothing more comes. With TLS that is a message (RFC 8446, 6.1), which has to find room behind the answer; an
-    /// answer that is not whole ends without it.
-    async fn close(&self) -> End {
-        let room = *self.shared.settings.timeouts.write;
-        let closed = poll_fn(|cx| Pin::new(&mut Writer(&self.core)).poll_shutdown(cx));
-        drop(timeout(room, closed).await);
-        End::Closed
-    }
-
-    /// Ends a connection on which nothing is under way: where that is seen from its socket's end alone, it is not said.
-    async fn leave(&self) -> End {
-        if self.core.borrow_mut().stream().is_tls() {
-            return Box::pin(self.close()).await;
-        }
-        End::Closed
-    }
-
-    /// Says that nothing more comes, and hears the client out, which would miss the answer if it was reset for what it is
-    /// still sending (RFC 9112, 9.6).
-    async fn linger(&mut self) {
-        self.close().await;
-        let mut left = LINGER.0;
-        loop {
-            let read = poll_fn(|cx| {
-                let mut scratch = self.shared.scratch.room.borrow_mut();
-                self.core.borrow_mut().poll_read(cx, &mut scratch)
-            });
-            match read.await {
-                Ok(0) | Err(_) => return,
-                Ok(count) => match left.checked_sub(count as u64) {
-                    Some(rest) => left = rest,
-                    None => return,
-                },
-            }
-        }
-    }
-
     /// Ready when the client has left.
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = self.shared.scratch.room.borrow_mut();
@@ -528,7 +447,7 @@ impl<H: Handler> Drop for Connection<H> {
 
 /// What became of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
+pub(super) enum Sent {
     Whole,
     /// Its body failed.
     Broken,

@@ -12,6 +12,7 @@ mod answer;
 mod body;
 mod connection;
 mod core;
+mod ending;
 mod head;
 mod preface;
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -19,6 +18,7 @@ use super::answer::{self, Asked, Date, Sending};
 use super::body::Incoming;
 use super::core::{Core, Switched};
 use super::head::{self, Parsed, Refused, Search};
+use super::writer::Writer;
 use crate::http1::{Alarm, Framing, Output, Pace, Stream, TooSlow, Unsent};
 use crate::server::Handler;
 use crate::server::drain::Place;
@@ -164,7 +164,7 @@ impl<H: Handler> Connection<H> {
                     if let Some(next) = self.new_head(&mut core, came) {
                         return Poll::Ready(next);
                     }
-                    if self.used && is_begun(&core) {
+                    if self.used && core.is_begun() {
                         self.since = Instant::now();
                     }
                 }
@@ -172,7 +172,7 @@ impl<H: Handler> Connection<H> {
             }
         }
         let timeouts = &shared.settings.timeouts;
-        let begun = is_begun(&core);
+        let begun = core.is_begun();
         let head = self.since + *timeouts.head;
         let drained = shared.drain.since();
         let due = match (begun || !self.used, drained) {
@@ -477,11 +477,6 @@ impl<H: Handler> Connection<H> {
     }
 }
 
-/// Whether a head has begun to come; half an empty line is none.
-fn is_begun(core: &Core) -> bool {
-    !matches!(&core.input.bytes[..], b"" | b"\r")
-}
-
 impl<H: Handler> Drop for Connection<H> {
     fn drop(&mut self) {
         self.shared.drain.leave(&self.place);
@@ -498,37 +493,4 @@ enum Sent {
     Gone,
     /// The client takes nothing.
     Unheard,
-}
-
-/// Writes to a connection. It is held only while it is written to: an answer's body may read the request's.
-struct Writer<'a>(&'a RefCell<Core>);
-
-impl AsyncWrite for Writer<'_> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_shutdown(cx)
-    }
 }

@@ -103,6 +103,11 @@ impl Core {
         self.decoder.is_over()
     }
 
+    /// Whether a head has begun to come; half an empty line is none.
+    pub(super) fn is_begun(&self) -> bool {
+        !matches!(&self.input.bytes[..], b"" | b"\r")
+    }
+
     pub(super) fn size_hint(&self) -> SizeHint {
         self.decoder.size_hint()
     }

@@ -15,6 +15,7 @@ mod core;
 mod head;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use http::StatusCode;
 

@@ -21,7 +21,7 @@ async def main(address):
             await app.send(["a", "b", "c"])
             print("fragments", await app.recv())
             await app.send("fragments")
-            print("fragments", [piece async for piece in app.recv_streaming()])
+            print("fragments", [piece async for piece in app.recv_streaming() if piece])
             await (await app.ping(b"from the visitor"))
             await app.send("ping")
             print("ping", await app.recv())
@@ -30,7 +30,7 @@ async def main(address):
                 await app.recv()
             except ConnectionClosed as closed:
                 print("close", closed.rcvd.code, closed.rcvd.reason)
-        async with connect(f"ws://{address}/live", compression=None) as app:
+        async with connect(f"ws://{address}/live", subprotocols=["chat"], compression=None) as app:
             await app.send("plain")
             print("uncompressed", await app.recv())
             await app.close(4002, "enough")

@@ -15,9 +15,10 @@ use tokio::time::{Instant, timeout};
 use super::Unreadable;
 use super::answer::{self, Asked, Sending};
 use super::body::Reader;
-use super::core::{Core, Switched, Writer};
+use super::core::{Core, Switched};
 use super::head::{self, Parsed, Refused, Search};
 use super::preface::Preface;
+use super::writer::Writer;
 use crate::http1::{Alarm, Framing, Output, Pace, Stream, TooSlow, Unsent};
 use crate::server::date::Date;
 use crate::server::drain::Place;
@@ -176,7 +177,7 @@ impl<H: Handler> Connection<H> {
                     if let Some(next) = self.new_head(&mut core, came) {
                         return Poll::Ready(next);
                     }
-                    if self.used && is_begun(&core) {
+                    if self.used && core.is_begun() {
                         self.since = Instant::now();
                     }
                 }
@@ -184,7 +185,7 @@ impl<H: Handler> Connection<H> {
             }
         }
         let timeouts = &shared.settings.timeouts;
-        let begun = is_begun(&core);
+        let begun = core.is_begun();
         let head = self.since + *timeouts.head;
         let drained = shared.drain.since();
         let due = match (begun || !self.used, drained) {
@@ -432,11 +433,6 @@ impl<H: Handler> Connection<H> {
         let mut scratch = self.shared.scratch.room.borrow_mut();
         self.core.borrow_mut().poll_gone(cx, &mut scratch)
     }
-}
-
-/// Whether a head has begun to come; half an empty line is none.
-fn is_begun(core: &Core) -> bool {
-    !matches!(&core.input.bytes[..], b"" | b"\r")
 }
 
 impl<H: Handler> Drop for Connection<H> {

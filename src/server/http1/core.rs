@@ -1,6 +1,5 @@
 //! A connection's bytes and the request that is being read: what the connection and the reader of a body share.
 
-use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -108,6 +107,11 @@ impl Core {
     /// Whether the request's body was read to its end.
     pub(super) fn is_read(&self) -> bool {
         self.decoder.is_over()
+    }
+
+    /// Whether a head has begun to come; half an empty line is none.
+    pub(super) fn is_begun(&self) -> bool {
+        !matches!(&self.input.bytes[..], b"" | b"\r")
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
@@ -269,38 +273,5 @@ impl Core {
         if let Some(watcher) = self.watcher.take() {
             watcher.wake();
         }
-    }
-}
-
-/// Writes to a connection. It is held only while it is written to: an answer's body may read the request's.
-pub(super) struct Writer<'a>(pub(super) &'a RefCell<Core>);
-
-impl AsyncWrite for Writer<'_> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.0.borrow_mut().stream()).poll_shutdown(cx)
     }
 }

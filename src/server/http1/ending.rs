@@ -8,7 +8,7 @@ use tokio::io::AsyncWrite as _;
 use tokio::time::{Instant, timeout};
 
 use super::connection::{Connection, End, LINGER, Sent};
-use super::core::Writer;
+use super::writer::Writer;
 use crate::server::Handler;
 
 impl<H: Handler> Connection<H> {

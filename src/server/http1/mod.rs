@@ -17,6 +17,7 @@ mod head;
 mod preface;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use super::Unreadable;
 

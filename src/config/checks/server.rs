@@ -31,6 +31,8 @@ impl Checks<'_> {
         self.at_least_one(&limits.at("headers"), server.limits.headers as u64);
         self.at_least_one(&limits.at("head"), server.limits.head.0);
         self.at_least_one(&limits.at("uri"), server.limits.uri.0);
+        let streams = u64::from(server.limits.h2_streams);
+        self.at_least_one(&limits.at("h2_streams"), streams);
     }
 
     fn listeners(&mut self) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::ext::Protocol;
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -32,6 +32,8 @@ impl Handler for Echo {
         let (head, mut body) = request.into_parts();
         let mut answer = Response::new(Incoming::default());
         let Some(tunnel) = body.tunnel() else {
+            // The request's own body, as it comes.
+            *answer.body_mut() = body;
             return answer;
         };
         assert!(body.is_end_stream() && body.tunnel().is_none());
@@ -62,8 +64,8 @@ impl Handler for Echo {
     fn hurry(&self) {}
 }
 
-/// A client of a connection that is served with the defaults.
-async fn client() -> SendRequest<Bytes> {
+/// A client of a connection that is served with the defaults; its streams' windows are of this size.
+async fn client(window: u32) -> SendRequest<Bytes> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
@@ -80,7 +82,10 @@ async fn client() -> SendRequest<Bytes> {
     let shared = Rc::new(Shared::new(Rc::new(Echo), settings, scratch));
     let peer = Rc::new(Peer::new(address, None));
     spawn_local(serve(shared, Stream::Plain(tcp), Bytes::new(), peer));
-    let (sender, connection) = h2::client::handshake(client.unwrap()).await.unwrap();
+    let handshake = h2::client::Builder::new()
+        .initial_window_size(window)
+        .handshake(client.unwrap());
+    let (sender, connection) = handshake.await.unwrap();
     spawn_local(async move { connection.await.unwrap() });
     // The server's settings have come by then.
     let mut sender = sender.ready().await.unwrap();
@@ -110,7 +115,7 @@ async fn tunnel(sender: &mut SendRequest<Bytes>) -> (RecvStream, SendStream<Byte
 async fn a_tunnel_carries_bytes_both_ways_and_ends_with_either_side() {
     let local = LocalSet::new();
     let run = local.run_until(async {
-        let mut sender = client().await;
+        let mut sender = client(65_535).await;
         let (mut theirs, mut ours) = tunnel(&mut sender).await;
         ours.send_data(Bytes::from_static(b"hello"), false).unwrap();
         assert_eq!(theirs.data().await.unwrap().unwrap(), "hello");
@@ -120,4 +125,42 @@ async fn a_tunnel_carries_bytes_both_ways_and_ends_with_either_side() {
         assert!(theirs.data().await.is_none());
     });
     run.await;
+}
+
+/// Whether a reader is still served after a minute that opens its window by so many bytes a second, which is half of it.
+async fn is_borne(bytes: usize) -> bool {
+    // A clock that stands still jumps when nothing is to be done but to wait for a socket.
+    spawn_local(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut sender = client(u32::try_from(bytes).unwrap() * 2).await;
+    let post = Request::post("http://shop.example/").body(()).unwrap();
+    let (answer, mut stream) = sender.send_request(post, false).unwrap();
+    stream.send_data(vec![b'x'; 100_000].into(), true).unwrap();
+    let mut theirs = answer.await.unwrap().into_body();
+    let mut came = 0;
+    for second in 1..=60 {
+        while came < bytes * (second + 1) {
+            match theirs.data().await.unwrap() {
+                Ok(data) => came += data.len(),
+                Err(error) => {
+                    assert_eq!(error.reason(), Some(Reason::CANCEL));
+                    return false;
+                }
+            }
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        theirs.flow_control().release_capacity(bytes).unwrap();
+    }
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_drips_is_given_up() {
+    for (bytes, borne) in [(100, false), (1000, true)] {
+        let local = LocalSet::new();
+        assert_eq!(local.run_until(is_borne(bytes)).await, borne, "{bytes}");
+    }
 }

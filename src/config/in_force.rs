@@ -9,7 +9,6 @@ use super::tree::Value;
 /// `*` stands for any one name; a section stands for all its keys; sections that routes have count there too.
 const NOT_YET: &[(&str, &[&str])] = &[
     ("server.proxy_protocol", &[]),
-    ("upstreams.*.protocol", &["auto", "http1"]),
     ("intercept.only", &["all"]),
     ("intercept.reveal", &[]),
     ("intercept.disguise", &[]),

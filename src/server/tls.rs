@@ -34,10 +34,7 @@ const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     This port speaks TLS. Use an address of https:// for it.";
 
 /// What is spoken within it, the most wanted first (RFC 7301). A client that names none speaks HTTP/1.1.
-const ALPN: [&[u8]; 2] = [HTTP2, b"http/1.1"];
-
-/// HTTP/2 in the words of ALPN (RFC 9113, 3.2).
-const HTTP2: &[u8] = b"h2";
+const ALPN: [&[u8]; 2] = [tls::HTTP2, tls::HTTP1];
 
 /// How much of such a request is read, so that its client hears the answer instead of a reset.
 const LINGER: u64 = 64 * 1024;
@@ -78,7 +75,7 @@ impl Tls {
             .map_err(io::Error::other)?
             .with_no_client_auth()
             .with_cert_resolver(resolver);
-        config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+        config.alpn_protocols = tls::alpn(&ALPN);
         config.ticketer = Ticketer::new().map_err(io::Error::other)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self {
@@ -132,7 +129,7 @@ async fn shake_hands(tcp: TcpStream, tls: Arc<Tls>) -> io::Result<(Stream, Secur
     let session = stream.get_ref().1;
     let secured = Secured {
         name: session.server_name().map(Box::from),
-        http2: session.alpn_protocol() == Some(HTTP2),
+        http2: session.alpn_protocol() == Some(tls::HTTP2),
         certificates: Arc::clone(&tls.certificates),
     };
     Ok((Stream::Tls(Box::new(stream.into())), secured))

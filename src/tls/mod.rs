@@ -17,17 +17,20 @@ pub(crate) use certificates::Certificates;
 pub(crate) use pair::{Fault, Files, Pair, Part};
 pub(crate) use watch::{Stamp, Taken, Watch, stamp};
 
-/// What is spoken within TLS, the most wanted first (RFC 7301): here towards visitors and towards apps.
-pub(crate) const ALPN: [&[u8]; 1] = [b"http/1.1"];
+/// HTTP/2 within TLS (RFC 7301).
+pub(crate) const HTTP2: &[u8] = b"h2";
+/// HTTP/1.1 within TLS.
+pub(crate) const HTTP1: &[u8] = b"http/1.1";
 
 /// The cryptography of TLS: with this provider AEAD suites with forward secrecy and nothing else.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// [`ALPN`] as rustls takes it.
-pub(crate) fn alpn() -> Vec<Vec<u8>> {
-    ALPN.map(<[u8]>::to_vec).to_vec()
+/// What is spoken within TLS, the most wanted first, as rustls takes it.
+pub(crate) fn alpn(protocols: &[&[u8]]) -> Vec<Vec<u8>> {
+    let own = |protocol: &&[u8]| protocol.to_vec();
+    protocols.iter().map(own).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use tokio::task::{AbortHandle, spawn_local};
 
 use super::body::{BodyFault, RequestBody};
 use super::http1::{Broken, Fault};
+use super::http2::Exchange;
 use super::pool::Lease;
 use crate::http1::Decoded;
 
@@ -42,6 +43,8 @@ enum Held {
     Own(Lease),
     /// The rest of the request is still on its way, whether or not anybody reads the answer.
     Shared(Rc<RefCell<Lease>>, Upload),
+    /// One of several exchanges on its connection.
+    Stream(Rc<RefCell<Exchange>>, Option<Upload>),
     /// It was given back, or closed.
     None,
 }
@@ -69,17 +72,44 @@ impl Held {
         Self::Shared(shared, Upload(spawn_local(sending).abort_handle()))
     }
 
-    fn with<T>(&mut self, look: impl FnOnce(&mut Lease) -> T) -> Option<T> {
-        match self {
-            Self::Own(lease) => Some(look(lease)),
-            Self::Shared(lease, _) => Some(look(&mut lease.borrow_mut())),
-            Self::None => None,
+    fn stream(exchange: Exchange, request: &RequestBody) -> Self {
+        let sent = exchange.is_over() || exchange.is_sent();
+        let shared = Rc::new(RefCell::new(exchange));
+        if sent {
+            return Self::Stream(shared, None);
         }
+        let (exchange, mut request) = (Rc::clone(&shared), request.clone());
+        let sending = async move {
+            poll_fn(|cx| exchange.borrow_mut().poll_rest(cx, &mut request)).await;
+        };
+        let upload = Upload(spawn_local(sending).abort_handle());
+        Self::Stream(shared, Some(upload))
+    }
+
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &RequestBody,
+        pause: Duration,
+    ) -> Option<Poll<Result<Decoded, Fault>>> {
+        Some(match self {
+            Self::Own(lease) => lease.connection().poll_body(cx, request, pause),
+            Self::Shared(lease, _) => {
+                let mut lease = lease.borrow_mut();
+                lease.connection().poll_body(cx, request, pause)
+            }
+            Self::Stream(exchange, _) => exchange.borrow_mut().poll_body(cx, request, pause),
+            Self::None => return None,
+        })
     }
 
     fn is_over(&mut self) -> bool {
-        self.with(|lease| lease.connection().is_over())
-            .unwrap_or(true)
+        match self {
+            Self::Own(lease) => lease.connection().is_over(),
+            Self::Shared(lease, _) => lease.borrow_mut().connection().is_over(),
+            Self::Stream(exchange, _) => exchange.borrow().is_over(),
+            Self::None => true,
+        }
     }
 
     /// Gives the connection back; one whose request is still on its way is closed.
@@ -92,7 +122,7 @@ impl Held {
                 }
                 drop(upload);
             }
-            Self::None => {}
+            Self::Stream(..) | Self::None => {}
         }
     }
 }
@@ -102,6 +132,17 @@ impl AnswerBody {
     pub(super) fn new(lease: Lease, request: RequestBody, pause: Duration) -> Self {
         let mut body = Self {
             connection: Held::new(lease, &request),
+            request,
+            pause,
+        };
+        body.end_if_over();
+        body
+    }
+
+    /// One whose connection others share.
+    pub(super) fn shared(exchange: Exchange, request: RequestBody, pause: Duration) -> Self {
+        let mut body = Self {
+            connection: Held::stream(exchange, &request),
             request,
             pause,
         };
@@ -119,9 +160,7 @@ impl AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         let (request, pause) = (&self.request, self.pause);
-        let polled = self
-            .connection
-            .with(|lease| lease.connection().poll_body(cx, request, pause));
+        let polled = self.connection.poll_body(cx, request, pause);
         let Some(polled) = polled else {
             return Poll::Ready(None);
         };
@@ -161,6 +200,7 @@ impl AnswerBody {
         match &self.connection {
             Held::Own(lease) => lease.size_hint(),
             Held::Shared(lease, _) => lease.borrow().size_hint(),
+            Held::Stream(exchange, _) => exchange.borrow().size_hint(),
             Held::None => SizeHint::with_exact(0),
         }
     }

@@ -83,6 +83,11 @@ impl Capacity {
         })
     }
 
+    /// How many requests may wait.
+    pub(super) fn max_waiting(&self) -> usize {
+        self.max_waiting
+    }
+
     /// A permit, where there is room.
     pub(super) fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
         let more = |open: usize| (open < self.max).then_some(open + 1);

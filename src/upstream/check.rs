@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use http::{HeaderName, Method, StatusCode};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::capacity::Permit;
+use super::connect::{self, Connected};
 use super::endpoint::Endpoint;
 use super::error::chain;
 use super::http1::{Fault, Head};
-use super::{RequestBody, Upstream, connect, health};
+use super::{RequestBody, Upstream, health, http1, http2};
 use crate::config::{self, HostHeader};
 use crate::telemetry::names;
 
@@ -144,9 +145,9 @@ async fn ask(
     limit: Duration,
 ) -> Result<(), String> {
     let path = &check.path;
-    let connected = timeout(limit, connect::connect(upstream, endpoint, limit)).await;
+    let connected = timeout(limit, connect::connect(upstream, endpoint, limit, false)).await;
     let connected = connected.map_err(|_| format!("no connection within {limit:?}"))?;
-    let mut connection = connected.map_err(|error| chain(&error))?;
+    let connected = connected.map_err(|error| chain(&error))?;
     let question = Question {
         path,
         host: check
@@ -154,11 +155,21 @@ async fn ask(
             .as_deref()
             .unwrap_or_else(|| upstream.host_of(endpoint)),
     };
-    let mut body = RequestBody::default();
-    connection.begin(&question, &body);
     let due = Instant::now() + PATIENCE;
-    let answer = poll_fn(|cx| connection.poll_answer(cx, &mut body, |_| due)).await;
-    match answer.map(|head| head.status) {
+    let answer = match connected {
+        Connected::Http1(stream) => {
+            let mut connection = http1::Connection::new(stream, upstream.limits);
+            let mut body = RequestBody::default();
+            connection.begin(&question, &body);
+            let answer = poll_fn(|cx| connection.poll_answer(cx, &mut body, |_| due)).await;
+            answer.map(|head| head.status)
+        }
+        Connected::Http2(stream) => {
+            let answer = http2::ask(stream, &question, upstream.limits);
+            timeout_at(due, answer).await.unwrap_or(Err(Fault::Late))
+        }
+    };
+    match answer {
         Ok(status) if is_well(status) => Ok(()),
         Ok(status) => Err(format!("GET {path} was answered with {}", status.as_u16())),
         Err(Fault::Late) => Err(format!("GET {path} was not answered within {PATIENCE:?}")),

@@ -14,8 +14,10 @@ use super::body::RequestBody;
 use super::budget::Budget;
 use super::error::{ErrorKind, UpstreamError};
 use super::http1::{Broken, Fault, Head};
-use super::pool::{Aim, Lease, Pool, Reuse};
+use super::http2::{Carrier, Exchange};
+use super::pool::{Aim, Lease, Pool, Reuse, Taken};
 use super::{Timeouts, Upstream};
+use crate::config::Protocol;
 use crate::telemetry::names;
 
 /// An app's answer: its head, and its body still on the way.
@@ -150,15 +152,29 @@ impl Client {
     ) -> Result<(response::Parts, AnswerBody, Rc<Seat>), Failed> {
         let reuse = tries.reuse();
         let seat = self.pool.pick(&tries.tried, begun);
+        let spans = (timeouts, begun, deadline);
+        if self.may_share(body)
+            && let Some(carrier) = seat.as_ref().and_then(|seat| self.pool.carrier(seat))
+        {
+            return Box::pin(self.share(&carrier, head, body, spans)).await;
+        }
         let idle = seat.as_ref();
         let idle = idle.and_then(|seat| self.pool.take_idle(seat, reuse, begun));
         let (mut lease, begun) = if let Some(lease) = idle {
             (lease, begun)
         } else {
             // Boxed, as is all that is rare: the future of a passing request is moved about and stays small.
-            let waiting = Box::pin(self.connection(seat, tries, timeouts, deadline));
+            let http1 = !self.may_share(body);
+            let waiting = Box::pin(self.connection(seat, (tries, http1), timeouts, deadline));
             // What was spent on it, and on other attempts, is not the app's time.
-            (waiting.await?, Instant::now())
+            let (taken, begun) = (waiting.await?, Instant::now());
+            match taken {
+                Taken::Lease(lease) => (lease, begun),
+                Taken::Carrier(carrier) => {
+                    let spans = (timeouts, begun, deadline);
+                    return Box::pin(self.share(&carrier, head, body, spans)).await;
+                }
+            }
         };
         let mut request = body.clone();
         let host = self.upstream.host_of(&lease.seat().endpoint);
@@ -180,14 +196,60 @@ impl Client {
         Ok((head, body, seat))
     }
 
+    /// Whether a request may be one of several on a connection of HTTP/2: not one that would go on in another protocol, but
+    /// where the app speaks nothing else.
+    fn may_share(&self, body: &RequestBody) -> bool {
+        match self.upstream.protocol {
+            Protocol::Auto => body.wants_tunnel().is_none(),
+            Protocol::Http1 => false,
+            Protocol::Http2 => true,
+        }
+    }
+
+    /// An attempt on a connection of HTTP/2.
+    async fn share<'a, H: Head>(
+        &'a self,
+        carrier: &Rc<Carrier>,
+        head: &impl Fn(&'a str) -> H,
+        body: &RequestBody,
+        (timeouts, begun, deadline): (&Timeouts, Instant, Instant),
+    ) -> Result<(response::Parts, AnswerBody, Rc<Seat>), Failed> {
+        let seat = carrier.seat();
+        // What comes through a tunnel would wait for one for ever.
+        let mut request = match body.wants_tunnel() {
+            Some(_) => RequestBody::default(),
+            None => body.clone(),
+        };
+        let host = self.upstream.host_of(&seat.endpoint);
+        let exchange = Exchange::begin(carrier, &head(host), &request);
+        let mut exchange =
+            exchange.map_err(|fault| Failed::on(seat, fault, (true, true), deadline))?;
+        let answer = poll_fn(|cx| {
+            let due = |body: &RequestBody| overdue(body, begun, timeouts.head).min(deadline);
+            exchange.poll_answer(cx, &mut request, due)
+        });
+        let answer = answer.await;
+        let head = answer.map_err(|fault| {
+            if let Some(kept) = exchange.take_kept() {
+                body.put_back(kept);
+            }
+            let refused = exchange.is_refused();
+            Failed::on(seat, fault, (refused, refused), deadline)
+        })?;
+        body.answered();
+        self.upstream.answered(&seat.endpoint, head.status);
+        let body = AnswerBody::shared(exchange, request, timeouts.body);
+        Ok((head, body, Rc::clone(seat)))
+    }
+
     /// A connection that may have to be waited for.
     async fn connection(
         &self,
         seat: Option<Rc<Seat>>,
-        tries: &Tries,
+        (tries, http1): (&Tries, bool),
         timeouts: &Timeouts,
         deadline: Instant,
-    ) -> Result<Lease, Failed> {
+    ) -> Result<Taken, Failed> {
         let mut failed = None;
         let connecting = async {
             let seat = match seat {
@@ -198,10 +260,11 @@ impl Client {
                 seat,
                 tried: &tries.tried,
                 reuse: tries.reuse(),
+                http1,
             };
-            let lease = self.pool.take(&mut aim, timeouts).await;
+            let taken = self.pool.take(&mut aim, timeouts).await;
             failed = Some(aim.seat);
-            lease
+            taken
         };
         let connected = timeout_at(deadline, connecting).await;
         let late = |_| Err(UpstreamError::new(ErrorKind::TotalTimeout));
@@ -331,6 +394,17 @@ impl Failed {
         if let Some(piece) = lease.connection().take_unsent() {
             body.put_back(piece);
         }
+        let (unsent, reused) = (!lease.has_begun(), lease.reused);
+        Self::on(lease.seat(), fault, (unsent, reused), deadline)
+    }
+
+    /// The exchange came to nothing: `unsent` where the app has not begun with it, `reused` where its connection is not new.
+    fn on(
+        seat: &Rc<Seat>,
+        fault: Fault,
+        (unsent, reused): (bool, bool),
+        deadline: Instant,
+    ) -> Self {
         let error = match fault {
             Fault::App(Broken::Request(fault)) => UpstreamError::new(ErrorKind::Request(fault)),
             Fault::App(broken @ Broken::Malformed(_)) => {
@@ -347,9 +421,9 @@ impl Failed {
         };
         Self {
             error,
-            seat: Some(Rc::clone(lease.seat())),
-            unsent: !lease.has_begun(),
-            reused: lease.reused,
+            seat: Some(Rc::clone(seat)),
+            unsent,
+            reused,
         }
     }
 

@@ -10,13 +10,19 @@ use tokio::time::{sleep, timeout};
 use super::Upstream;
 use super::endpoint::{Address, Endpoint};
 use super::error::{ErrorKind, UpstreamError};
-use super::http1::Connection;
+use crate::config::Protocol;
 use crate::http1::Stream;
 
 /// A Unix socket whose backlog is full says so at once, where TCP waits: how long until it is asked again.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(5);
 
-/// Connects to an endpoint; an address that says nothing is waited for no longer than `limit`. Dropped, it leaves nothing
+/// A connection, and what is spoken on it.
+pub(super) enum Connected {
+    Http1(Stream),
+    Http2(Stream),
+}
+
+/// Connects to an endpoint, by HTTP/1.1 where `http1` says that nothing else will do; an address that says nothing is waited for no longer than `limit`. Dropped, it leaves nothing
 /// open.
 ///
 /// # Errors
@@ -26,19 +32,35 @@ pub(super) async fn connect(
     upstream: &Upstream,
     endpoint: &Endpoint,
     limit: Duration,
-) -> Result<Connection, UpstreamError> {
+    http1: bool,
+) -> Result<Connected, UpstreamError> {
     let stream = reach(endpoint, limit).await?;
     let site = upstream.sites.get(endpoint.site);
     let stream = match (stream, site.and_then(|site| site.tls.as_ref())) {
         (Stream::Plain(tcp), Some(tls)) => {
-            let secured = tls.connector.connect(tls.server_name.clone(), tcp).await;
+            let connector = if http1 { &tls.http1 } else { &tls.connector };
+            let secured = connector.connect(tls.server_name.clone(), tcp).await;
             let secured =
                 secured.map_err(|error| UpstreamError::caused_by(ErrorKind::TlsFailed, error))?;
-            Stream::Tls(Box::new(secured.into()))
+            let agreed = secured.get_ref().1.alpn_protocol() == Some(crate::tls::HTTP2);
+            if upstream.protocol == Protocol::Http2 && !agreed {
+                let why = "it does not speak HTTP/2 (ALPN h2), which `protocol` asks for";
+                return Err(UpstreamError::caused_by(ErrorKind::TlsFailed, why));
+            }
+            let stream = Stream::Tls(Box::new(secured.into()));
+            return Ok(if agreed {
+                Connected::Http2(stream)
+            } else {
+                Connected::Http1(stream)
+            });
         }
         (stream, _) => stream,
     };
-    Ok(Connection::new(stream, upstream.limits))
+    Ok(if upstream.protocol == Protocol::Http2 {
+        Connected::Http2(stream)
+    } else {
+        Connected::Http1(stream)
+    })
 }
 
 async fn reach(endpoint: &Endpoint, limit: Duration) -> Result<Stream, UpstreamError> {
@@ -106,7 +128,9 @@ mod tests {
     fn endpoint(path: &Path) -> Endpoint {
         let written = format!("unix:{}", path.display()).parse().unwrap();
         let tls = config::UpstreamTls::default();
-        let site = crate::upstream::Site::build(&written, &tls, Path::new("")).unwrap();
+        let site =
+            crate::upstream::Site::build(&written, (config::Protocol::Auto, &tls), Path::new(""))
+                .unwrap();
         Endpoint::new(0, &site, Address::Unix(path.to_owned()), 1)
     }
 

@@ -64,12 +64,12 @@ impl Site {
     /// When its TLS settings cannot be used.
     pub(super) fn build(
         endpoint: &config::Endpoint,
-        settings: &config::UpstreamTls,
+        (protocol, settings): (config::Protocol, &config::UpstreamTls),
         folder: &Path,
     ) -> Result<Self, String> {
         let (host, port) = (endpoint.host.as_str(), endpoint.port);
         let tls = (endpoint.scheme == Scheme::Https)
-            .then(|| tls::tls(host, settings, folder))
+            .then(|| tls::tls((host, protocol), settings, folder))
             .transpose()?;
         let named = endpoint.scheme != Scheme::Unix && host.parse::<IpAddr>().is_err();
         Ok(Self {

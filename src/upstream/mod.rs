@@ -18,6 +18,7 @@ mod endpoint;
 mod error;
 mod health;
 mod http1;
+mod http2;
 mod names;
 mod pool;
 mod refusals;
@@ -67,6 +68,7 @@ pub struct Upstream {
     sites: Vec<Site>,
     roster: Roster,
     balance: config::Balance,
+    protocol: config::Protocol,
     eject_after: u32,
     /// What its health is asked with.
     check: Option<Check>,
@@ -122,7 +124,7 @@ impl Upstream {
         if settings.endpoints.is_empty() {
             return Err(format!("upstream `{name}` has no endpoint"));
         }
-        let site = |endpoint| Site::build(endpoint, &settings.tls, folder);
+        let site = |endpoint| Site::build(endpoint, (settings.protocol, &settings.tls), folder);
         let sites = settings.endpoints.iter().map(site);
         let sites: Vec<Site> = sites
             .collect::<Result<_, _>>()
@@ -148,6 +150,7 @@ impl Upstream {
             authority: authorities.join(", ").into(),
             roster: Roster::new(endpoints.filter_map(fixed).collect()),
             balance: settings.balance,
+            protocol: settings.protocol,
             eject_after: settings.health.eject_after,
             check: Check::new(settings),
             attempts: settings.retry.attempts.max(1),

@@ -17,11 +17,14 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::balance::{Seat, Seats};
 use super::capacity::{Next, Permit};
-use super::connect;
+use super::connect::{self, Connected};
 use super::endpoint::Endpoint;
 use super::error::{ErrorKind, UpstreamError};
 use super::http1;
+use super::http2::{Carrier, Carriers};
 use super::{Timeouts, Upstream};
+use crate::config::Protocol;
+use crate::http1::Stream;
 
 /// A request that must not be sent twice goes out only on a connection that was in use this recently: the app will
 /// not have begun to close it.
@@ -46,6 +49,14 @@ pub(super) struct Aim<'a> {
     /// Those that it had no luck with.
     pub(super) tried: &'a [Rc<Seat>],
     pub(super) reuse: Reuse,
+    /// Whether only HTTP/1.1 will do.
+    pub(super) http1: bool,
+}
+
+/// What a request is sent over.
+pub(super) enum Taken {
+    Lease(Lease),
+    Carrier(Rc<Carrier>),
 }
 
 /// A worker's pool. Cheap to clone.
@@ -57,6 +68,8 @@ struct Shared {
     worker: usize,
     /// The oldest first, so that the last is the warmest.
     idle: RefCell<Vec<Connection>>,
+    /// Those that several exchanges share.
+    carriers: Carriers,
     /// Since when the oldest is idle, as the other workers know it.
     marked: Cell<Option<Instant>>,
     /// Wakes the task that looks after the idle ones.
@@ -106,6 +119,7 @@ impl Pool {
             upstream,
             worker,
             idle: RefCell::default(),
+            carriers: Carriers::default(),
             marked: Cell::new(None),
             keeper: RefCell::new(Waker::noop().clone()),
             seats: Seats::new(worker),
@@ -157,14 +171,54 @@ impl Pool {
         &self,
         aim: &mut Aim<'_>,
         timeouts: &Timeouts,
-    ) -> Result<Lease, UpstreamError> {
+    ) -> Result<Taken, UpstreamError> {
         if let Some(mut error) = aim.seat.refusals.borrow().answer() {
             error.endpoint = Some(Arc::clone(aim.seat.name()));
             return Err(error);
         }
+        if !aim.http1 && self.shares(&aim.seat) {
+            return self.share(aim, timeouts).await;
+        }
         match self.0.upstream.capacity.try_acquire() {
             Some(permit) => self.open(permit, aim, timeouts).await,
             None => self.wait(aim, timeouts).await,
+        }
+    }
+
+    /// A connection of HTTP/2 to this endpoint that takes another request.
+    pub(super) fn carrier(&self, seat: &Rc<Seat>) -> Option<Rc<Carrier>> {
+        self.0.carriers.find(seat)
+    }
+
+    /// Whether exchanges with this endpoint share connections, as far as is known before there is one.
+    fn shares(&self, seat: &Rc<Seat>) -> bool {
+        self.0.upstream.protocol == Protocol::Http2 || self.0.carriers.leads_to(seat)
+    }
+
+    /// A place on a connection of HTTP/2: as soon as one takes another request, or there may be a new one. One of those that wait
+    /// connects.
+    async fn share(&self, aim: &mut Aim<'_>, timeouts: &Timeouts) -> Result<Taken, UpstreamError> {
+        let (carriers, capacity) = (&self.0.carriers, &self.0.upstream.capacity);
+        let overloaded = || UpstreamError::new(ErrorKind::Overloaded);
+        let _waiting = carriers
+            .wait(capacity.max_waiting())
+            .ok_or_else(overloaded)?;
+        let until = Instant::now() + timeouts.queue;
+        loop {
+            if let Some(carrier) = carriers.find(&aim.seat) {
+                return Ok(Taken::Carrier(carrier));
+            }
+            if let Some(_connecting) = carriers.connect() {
+                if let Some(permit) = capacity.try_acquire() {
+                    return self.open(permit, aim, timeouts).await;
+                }
+                if !carriers.leads_to(&aim.seat) {
+                    return self.wait(aim, timeouts).await;
+                }
+            }
+            if timeout_at(until, carriers.changed()).await.is_err() {
+                return Err(overloaded());
+            }
         }
     }
 
@@ -174,13 +228,20 @@ impl Pool {
         permit: Permit,
         aim: &mut Aim<'_>,
         timeouts: &Timeouts,
-    ) -> Result<Lease, UpstreamError> {
+    ) -> Result<Taken, UpstreamError> {
         let deadline = Instant::now() + timeouts.connect;
         let mut siblings = self.0.seats.siblings(&aim.seat).into_iter();
         loop {
-            let connected = self.connect(&aim.seat, deadline, siblings.len() + 1).await;
+            let many = siblings.len() + 1;
+            let connected = self.connect(&aim.seat, (deadline, many), aim.http1).await;
             let error = match connected {
-                Ok(http) => return Ok(self.opened(http, &aim.seat, permit)),
+                Ok(Connected::Http1(stream)) => {
+                    let http = http1::Connection::new(stream, self.0.upstream.limits);
+                    return Ok(Taken::Lease(self.opened(http, &aim.seat, permit)));
+                }
+                Ok(Connected::Http2(stream)) => {
+                    return self.begin(stream, &aim.seat, permit, deadline).await;
+                }
                 Err(error) => error,
             };
             let another = error.is_of_the_address() && Instant::now() < deadline;
@@ -189,7 +250,33 @@ impl Pool {
             };
             aim.seat = sibling;
             if let Some(lease) = self.take_idle(&aim.seat, aim.reuse, Instant::now()) {
-                return Ok(lease);
+                return Ok(Taken::Lease(lease));
+            }
+        }
+    }
+
+    /// Begins HTTP/2 on a new connection.
+    async fn begin(
+        &self,
+        stream: Stream,
+        seat: &Rc<Seat>,
+        permit: Permit,
+        deadline: Instant,
+    ) -> Result<Taken, UpstreamError> {
+        let begun = self
+            .0
+            .carriers
+            .begin(stream, seat, permit, self.0.upstream.limits);
+        let late = |_| Err(UpstreamError::new(ErrorKind::ConnectTimeout));
+        match timeout_at(deadline, begun).await.unwrap_or_else(late) {
+            Ok(carrier) => {
+                self.mark(&self.0.idle.borrow());
+                Ok(Taken::Carrier(carrier))
+            }
+            Err(mut error) => {
+                error.endpoint = Some(Arc::clone(seat.name()));
+                self.0.upstream.failed(&seat.endpoint);
+                Err(error)
             }
         }
     }
@@ -198,14 +285,14 @@ impl Pool {
     async fn connect(
         &self,
         seat: &Rc<Seat>,
-        deadline: Instant,
-        many: usize,
-    ) -> Result<http1::Connection, UpstreamError> {
+        (deadline, many): (Instant, usize),
+        http1: bool,
+    ) -> Result<Connected, UpstreamError> {
         let upstream = &self.0.upstream;
         let _busy = seat.busy();
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / u32::try_from(many).unwrap_or(u32::MAX);
-        let connecting = connect::connect(upstream, &seat.endpoint, share);
+        let connecting = connect::connect(upstream, &seat.endpoint, share, http1);
         let connected = timeout_at(deadline, connecting).await;
         let late = |_| Err(UpstreamError::new(ErrorKind::ConnectTimeout));
         let mut error = match connected.unwrap_or_else(late) {
@@ -235,7 +322,7 @@ impl Pool {
         self.lease(connection, false)
     }
 
-    async fn wait(&self, aim: &mut Aim<'_>, timeouts: &Timeouts) -> Result<Lease, UpstreamError> {
+    async fn wait(&self, aim: &mut Aim<'_>, timeouts: &Timeouts) -> Result<Taken, UpstreamError> {
         let overloaded = || UpstreamError::new(ErrorKind::Overloaded);
         let capacity = &self.0.upstream.capacity;
         let mut ticket = capacity.queue(self.0.worker).ok_or_else(overloaded)?;
@@ -250,7 +337,7 @@ impl Pool {
             Ok(permit) = &mut ticket.grant => permit,
             Ok(connection) = handed => {
                 aim.seat.clone_from(&connection.wire.seat);
-                return Ok(self.lease(connection, true));
+                return Ok(Taken::Lease(self.lease(connection, true)));
             }
             () = sleep(timeouts.queue) => return Err(overloaded()),
         };
@@ -332,6 +419,7 @@ impl Pool {
         let wanted = capacity.waiting();
         let closed = wanted.min(idle.len());
         idle.drain(..closed);
+        let closed = closed + self.0.carriers.close_idle(wanted - closed);
         self.mark(&idle);
         drop(idle);
         if closed < wanted {
@@ -350,6 +438,9 @@ impl Pool {
     fn close_retired(&self) {
         let mut idle = self.0.idle.borrow_mut();
         idle.retain(|connection| !connection.wire.seat.endpoint.is_retired());
+        self.0
+            .carriers
+            .close_if(|carrier| carrier.seat().endpoint.is_retired());
         self.mark(&idle);
     }
 
@@ -360,11 +451,18 @@ impl Pool {
         let mut idle = self.0.idle.borrow_mut();
         let limit = self.0.upstream.idle_timeout;
         idle.retain(|connection| connection.idle_since.elapsed() < limit);
+        if let Some(before) = Instant::now().checked_sub(limit) {
+            self.0.carriers.close_expired(before);
+        }
         self.mark(&idle);
     }
 
     fn mark(&self, idle: &[Connection]) {
         let oldest = idle.first().map(|connection| connection.idle_since);
+        let oldest = [oldest, self.0.carriers.oldest_idle()]
+            .into_iter()
+            .flatten()
+            .min();
         let capacity = &self.0.upstream.capacity;
         if self.0.marked.replace(oldest) != oldest {
             let oldest = oldest.map(Instant::into_std);

@@ -92,7 +92,12 @@ mod tests {
 
     fn site(url: &str) -> Site {
         let endpoint = url.parse().unwrap();
-        Site::build(&endpoint, &config::UpstreamTls::default(), Path::new("")).unwrap()
+        Site::build(
+            &endpoint,
+            (config::Protocol::Auto, &config::UpstreamTls::default()),
+            Path::new(""),
+        )
+        .unwrap()
     }
 
     fn names(roster: &Roster) -> Vec<String> {

@@ -20,6 +20,8 @@ use crate::tls::{Fault, Files, Pair};
 /// TLS to an endpoint.
 pub(super) struct Tls {
     pub(super) connector: TlsConnector,
+    /// For what has to be HTTP/1.1.
+    pub(super) http1: TlsConnector,
     pub(super) server_name: ServerName<'static>,
 }
 
@@ -29,7 +31,7 @@ pub(super) struct Tls {
 ///
 /// When the authorities' file cannot be read or holds none, the client certificate cannot be used, or the server name is not one.
 pub(super) fn tls(
-    host: &str,
+    (host, protocol): (&str, config::Protocol),
     settings: &config::UpstreamTls,
     folder: &Path,
 ) -> Result<Tls, String> {
@@ -59,9 +61,16 @@ pub(super) fn tls(
             client.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair.certified)))
         }
     };
-    client.alpn_protocols = crate::tls::alpn();
+    client.alpn_protocols = crate::tls::alpn(&[crate::tls::HTTP1]);
+    let http1 = TlsConnector::from(Arc::new(client.clone()));
+    client.alpn_protocols = crate::tls::alpn(match protocol {
+        config::Protocol::Auto => &[crate::tls::HTTP2, crate::tls::HTTP1],
+        config::Protocol::Http1 => &[crate::tls::HTTP1],
+        config::Protocol::Http2 => &[crate::tls::HTTP2],
+    });
     Ok(Tls {
         connector: TlsConnector::from(Arc::new(client)),
+        http1,
         server_name,
     })
 }

@@ -20,6 +20,7 @@ mod failures;
 mod forwarding;
 mod health;
 mod http2;
+mod http2_apps;
 mod layout;
 mod live_apps;
 mod log;

@@ -44,7 +44,10 @@ enum Held {
     /// The rest of the request is still on its way, whether or not anybody reads the answer.
     Shared(Rc<RefCell<Lease>>, Upload),
     /// One of several exchanges on its connection.
-    Stream(Rc<RefCell<Exchange>>, Option<Upload>),
+    Stream(
+        Rc<RefCell<Exchange>>,
+        #[expect(dead_code, reason = "it ends with this")] Option<Upload>,
+    ),
     /// It was given back, or closed.
     None,
 }

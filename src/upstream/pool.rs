@@ -3,16 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use http_body::SizeHint;
 use tokio::sync::oneshot;
-use tokio::task::{spawn_local, yield_now};
+use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::balance::{Seat, Seats};
@@ -22,9 +21,8 @@ use super::endpoint::Endpoint;
 use super::error::{ErrorKind, UpstreamError};
 use super::http1;
 use super::http2::{Carrier, Carriers};
+use super::keeper::keep_idle;
 use super::{Timeouts, Upstream};
-use crate::config::Protocol;
-use crate::http1::Stream;
 
 /// A request that must not be sent twice goes out only on a connection that was in use this recently: the app will
 /// not have begun to close it.
@@ -61,21 +59,21 @@ pub(super) enum Taken {
 
 /// A worker's pool. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Pool(Rc<Shared>);
+pub(super) struct Pool(pub(super) Rc<Shared>);
 
-struct Shared {
-    upstream: Arc<Upstream>,
-    worker: usize,
+pub(super) struct Shared {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) worker: usize,
     /// The oldest first, so that the last is the warmest.
-    idle: RefCell<Vec<Connection>>,
+    pub(super) idle: RefCell<Vec<Connection>>,
     /// Those that several exchanges share.
-    carriers: Carriers,
+    pub(super) carriers: Carriers,
     /// Since when the oldest is idle, as the other workers know it.
     marked: Cell<Option<Instant>>,
     /// Wakes the task that looks after the idle ones.
-    keeper: RefCell<Waker>,
+    pub(super) keeper: RefCell<Waker>,
     /// The app's endpoints, as this worker sees them.
-    seats: Seats,
+    pub(super) seats: Seats,
     retired: Cell<bool>,
     /// Requests of this worker's that wait for a connection, by ticket.
     waiting: RefCell<HashMap<u64, oneshot::Sender<Connection>>>,
@@ -83,16 +81,16 @@ struct Shared {
 
 /// One connection to the app, and the right to have it. Dropped, it is closed.
 #[derive(Debug)]
-struct Connection {
+pub(super) struct Connection {
     /// Boxed, since it is moved from hand to hand.
-    wire: Box<Wire>,
-    idle_since: Instant,
+    pub(super) wire: Box<Wire>,
+    pub(super) idle_since: Instant,
 }
 
 #[derive(Debug)]
-struct Wire {
-    http: http1::Connection,
-    seat: Rc<Seat>,
+pub(super) struct Wire {
+    pub(super) http: http1::Connection,
+    pub(super) seat: Rc<Seat>,
     /// Whether an exchange is on it, which counts at its seat.
     busy: bool,
     _open: Open,
@@ -185,45 +183,8 @@ impl Pool {
         }
     }
 
-    /// A connection of HTTP/2 to this endpoint that takes another request.
-    pub(super) fn carrier(&self, seat: &Rc<Seat>) -> Option<Rc<Carrier>> {
-        self.0.carriers.find(seat)
-    }
-
-    /// Whether exchanges with this endpoint share connections, as far as is known before there is one.
-    fn shares(&self, seat: &Rc<Seat>) -> bool {
-        self.0.upstream.protocol == Protocol::Http2 || self.0.carriers.leads_to(seat)
-    }
-
-    /// A place on a connection of HTTP/2: as soon as one takes another request, or there may be a new one. One of those that wait
-    /// connects.
-    async fn share(&self, aim: &mut Aim<'_>, timeouts: &Timeouts) -> Result<Taken, UpstreamError> {
-        let (carriers, capacity) = (&self.0.carriers, &self.0.upstream.capacity);
-        let overloaded = || UpstreamError::new(ErrorKind::Overloaded);
-        let _waiting = carriers
-            .wait(capacity.max_waiting())
-            .ok_or_else(overloaded)?;
-        let until = Instant::now() + timeouts.queue;
-        loop {
-            if let Some(carrier) = carriers.find(&aim.seat) {
-                return Ok(Taken::Carrier(carrier));
-            }
-            if let Some(_connecting) = carriers.connect() {
-                if let Some(permit) = capacity.try_acquire() {
-                    return self.open(permit, aim, timeouts).await;
-                }
-                if !carriers.leads_to(&aim.seat) {
-                    return self.wait(aim, timeouts).await;
-                }
-            }
-            if timeout_at(until, carriers.changed()).await.is_err() {
-                return Err(overloaded());
-            }
-        }
-    }
-
     /// Connects to the endpoint, and where that fails to the other addresses of its name.
-    async fn open(
+    pub(super) async fn open(
         &self,
         permit: Permit,
         aim: &mut Aim<'_>,
@@ -251,32 +212,6 @@ impl Pool {
             aim.seat = sibling;
             if let Some(lease) = self.take_idle(&aim.seat, aim.reuse, Instant::now()) {
                 return Ok(Taken::Lease(lease));
-            }
-        }
-    }
-
-    /// Begins HTTP/2 on a new connection.
-    async fn begin(
-        &self,
-        stream: Stream,
-        seat: &Rc<Seat>,
-        permit: Permit,
-        deadline: Instant,
-    ) -> Result<Taken, UpstreamError> {
-        let begun = self
-            .0
-            .carriers
-            .begin(stream, seat, permit, self.0.upstream.limits);
-        let late = |_| Err(UpstreamError::new(ErrorKind::ConnectTimeout));
-        match timeout_at(deadline, begun).await.unwrap_or_else(late) {
-            Ok(carrier) => {
-                self.mark(&self.0.idle.borrow());
-                Ok(Taken::Carrier(carrier))
-            }
-            Err(mut error) => {
-                error.endpoint = Some(Arc::clone(seat.name()));
-                self.0.upstream.failed(&seat.endpoint);
-                Err(error)
             }
         }
     }
@@ -322,7 +257,11 @@ impl Pool {
         self.lease(connection, false)
     }
 
-    async fn wait(&self, aim: &mut Aim<'_>, timeouts: &Timeouts) -> Result<Taken, UpstreamError> {
+    pub(super) async fn wait(
+        &self,
+        aim: &mut Aim<'_>,
+        timeouts: &Timeouts,
+    ) -> Result<Taken, UpstreamError> {
         let overloaded = || UpstreamError::new(ErrorKind::Overloaded);
         let capacity = &self.0.upstream.capacity;
         let mut ticket = capacity.queue(self.0.worker).ok_or_else(overloaded)?;
@@ -403,30 +342,6 @@ impl Pool {
         }
     }
 
-    /// Closes the idle connections that their app has closed. `cx` is woken when there is another.
-    fn close_ended(&self, cx: &mut Context<'_>) {
-        self.0.keeper.borrow_mut().clone_from(cx.waker());
-        let mut idle = self.0.idle.borrow_mut();
-        idle.retain_mut(|connection| connection.wire.http.is_quiet(cx));
-        self.mark(&idle);
-    }
-
-    /// Closes as many idle connections as requests wait, the oldest first. Where it has not as many, the others may be
-    /// another worker's.
-    fn make_room(&self) {
-        let capacity = &self.0.upstream.capacity;
-        let mut idle = self.0.idle.borrow_mut();
-        let wanted = capacity.waiting();
-        let closed = wanted.min(idle.len());
-        idle.drain(..closed);
-        let closed = closed + self.0.carriers.close_idle(wanted - closed);
-        self.mark(&idle);
-        drop(idle);
-        if closed < wanted {
-            capacity.close_oldest_idle();
-        }
-    }
-
     /// Closes the idle connections, and from now on each with its exchange.
     pub(super) fn retire(&self) {
         self.0.retired.set(true);
@@ -435,29 +350,7 @@ impl Pool {
         self.mark(&idle);
     }
 
-    fn close_retired(&self) {
-        let mut idle = self.0.idle.borrow_mut();
-        idle.retain(|connection| !connection.wire.seat.endpoint.is_retired());
-        self.0
-            .carriers
-            .close_if(|carrier| carrier.seat().endpoint.is_retired());
-        self.mark(&idle);
-    }
-
-    fn close_expired(&self) {
-        if self.0.seats.renew(&self.0.upstream) {
-            self.close_retired();
-        }
-        let mut idle = self.0.idle.borrow_mut();
-        let limit = self.0.upstream.idle_timeout;
-        idle.retain(|connection| connection.idle_since.elapsed() < limit);
-        if let Some(before) = Instant::now().checked_sub(limit) {
-            self.0.carriers.close_expired(before);
-        }
-        self.mark(&idle);
-    }
-
-    fn mark(&self, idle: &[Connection]) {
+    pub(super) fn mark(&self, idle: &[Connection]) {
         let oldest = idle.first().map(|connection| connection.idle_since);
         let oldest = [oldest, self.0.carriers.oldest_idle()]
             .into_iter()
@@ -467,39 +360,6 @@ impl Pool {
         if self.0.marked.replace(oldest) != oldest {
             let oldest = oldest.map(Instant::into_std);
             capacity.idle_since(self.0.worker, oldest);
-        }
-    }
-}
-
-/// Closes what its app has closed or is idle too long, and the oldest idle connections whenever other workers need
-/// their places. Ends with the pool.
-async fn keep_idle(pool: Weak<Shared>) {
-    loop {
-        let Some(shared) = pool.upgrade() else { return };
-        let upstream = Arc::clone(&shared.upstream);
-        let worker = shared.worker;
-        drop(shared);
-        let pause =
-            (upstream.idle_timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(5));
-        let ended = poll_fn(|cx| match pool.upgrade() {
-            Some(shared) => {
-                Pool(shared).close_ended(cx);
-                Poll::<()>::Pending
-            }
-            None => Poll::Ready(()),
-        });
-        let asked = tokio::select! {
-            () = ended => return,
-            () = upstream.capacity.asked_to_close(worker) => true,
-            () = sleep(pause) => false,
-        };
-        let Some(shared) = pool.upgrade() else { return };
-        if asked {
-            Pool(shared).make_room();
-            // The closed ones end, and those that waited for them are served, before the next word is heard.
-            yield_now().await;
-        } else {
-            Pool(shared).close_expired();
         }
     }
 }
@@ -651,8 +511,16 @@ mod tests {
             let picked = |_| pool.pick(&[], Instant::now()).unwrap();
             let seat = (0..2).map(picked).find(is_hole).unwrap();
             let (tried, reuse) = (&[][..], Reuse::Any);
-            let mut aim = Aim { seat, tried, reuse };
-            let lease = pool.take(&mut aim, &timeouts).await.unwrap();
+            let http1 = false;
+            let mut aim = Aim {
+                seat,
+                tried,
+                reuse,
+                http1,
+            };
+            let Taken::Lease(lease) = pool.take(&mut aim, &timeouts).await.unwrap() else {
+                panic!("HTTP/1.1")
+            };
             assert_eq!(lease.seat().endpoint.address.to_string(), there.to_string());
             assert_eq!(
                 list[0].under_way() + list[1].under_way(),

@@ -56,6 +56,16 @@ impl Gateway {
         Self::start(loaded.unwrap_or_else(|report| panic!("{report}")).config)
     }
 
+    /// A proxy before an app at this URL that is spoken to by HTTP/2.
+    pub fn by_http2(endpoint: &str, toml: &str) -> Self {
+        let text = format!(
+            "{toml}\n[upstreams.app]\nprotocol = \"http2\"\nendpoints = [\"{endpoint}\"]\n"
+        );
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let loaded = config::parse(&text, "test.toml", folder);
+        Self::start(loaded.unwrap_or_else(|report| panic!("{report}")).config)
+    }
+
     /// Why a proxy with these lines of configuration is refused, be it by the file's checks or at the start.
     pub fn refused(toml: &str) -> String {
         let text = format!("{toml}\n[upstreams.app]\nendpoints = [\"http://127.0.0.1:9\"]\n");

@@ -6,6 +6,7 @@ mod gateway;
 pub mod http2;
 mod origin;
 mod program;
+pub mod python;
 pub mod recorded;
 mod terminal;
 pub mod tls;

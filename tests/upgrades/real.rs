@@ -1,44 +1,12 @@
 //! WebSocket as others speak it: the `websockets` package on both sides.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
 use crate::support::Gateway;
-
-/// Python with what `tests/apps/requirements.txt` names.
-fn python(script: &str) -> Command {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python: PathBuf = folder.join("target/apps/bin/python");
-    assert!(
-        python.exists(),
-        "this test needs Python packages, which tests/run installs: python3 -m venv target/apps && \
-         target/apps/bin/pip install -r tests/apps/requirements.txt"
-    );
-    let mut command = Command::new(python);
-    command.arg(folder.join("tests/apps").join(script));
-    command
-}
-
-/// An app of somebody else's; it is killed with this value.
-struct App(Child);
-
-impl Drop for App {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
+use crate::support::python::{App, python};
 
 #[test]
 fn websocket_passes_untouched() {
-    let mut command = python("websocket_app.py");
-    let mut app = App(command.stdout(Stdio::piped()).spawn().unwrap());
-    let mut port = String::new();
-    let mut out = BufReader::new(app.0.stdout.take().unwrap());
-    out.read_line(&mut port).unwrap();
-    let gateway = Gateway::at(&format!("http://127.0.0.1:{}", port.trim()), "");
+    let app = App::start("websocket_app.py");
+    let gateway = Gateway::at(&app.url, "");
 
     let visited = python("websocket_visitor.py")
         .arg(gateway.address().to_string())

@@ -56,6 +56,8 @@ pub(super) fn settle(
             head.status,
             length.filter(|_| asked.head),
         ),
+        // That nothing follows a head is said by the frame.
+        Some(0) => {}
         Some(length) => {
             head.headers.insert(CONTENT_LENGTH, length.into());
         }

@@ -122,9 +122,15 @@ impl Carriers {
         own.any(|carrier| !carrier.closing.get())
     }
 
-    /// The right to connect; none while another does.
-    pub(in crate::upstream) fn connect(&self) -> Option<Connecting<'_>> {
-        (!self.connecting.replace(true)).then_some(Connecting(self))
+    /// Whether somebody connects, whom the others wait for.
+    pub(in crate::upstream) fn are_connecting(&self) -> bool {
+        self.connecting.get()
+    }
+
+    /// Somebody connects.
+    pub(in crate::upstream) fn connect(&self) -> Connecting<'_> {
+        self.connecting.set(true);
+        Connecting(self)
     }
 
     /// A place among so many that wait.

@@ -1,0 +1,191 @@
+//! A scripted app of HTTP/2, by the `h2` crate.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use bytes::Bytes;
+use h2::server::{Builder, SendResponse};
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, Request, Response};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// How it behaves.
+#[derive(Clone, Copy)]
+pub(super) struct Script {
+    /// Streams that it allows at once.
+    pub(super) streams: u32,
+    /// Requests that it refuses at first.
+    pub(super) refusals: usize,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            streams: 100,
+            refusals: 0,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    requests: Mutex<Vec<Request<()>>>,
+    connections: AtomicUsize,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// An app on a free loopback port; it ends with this value.
+pub(super) struct H2Origin {
+    address: SocketAddr,
+    seen: Arc<Seen>,
+    /// Dropped, it ends the app.
+    _end: oneshot::Sender<()>,
+}
+
+impl H2Origin {
+    pub(super) fn new(script: Script) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let seen = Arc::new(Seen::default());
+        let listener = runtime
+            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::clone(&seen);
+        let (end, ended) = oneshot::channel::<()>();
+        let serve = async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                let seen = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    let mut builder = Builder::new();
+                    builder.max_concurrent_streams(script.streams);
+                    let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else {
+                        return;
+                    };
+                    while let Some(Ok((request, respond))) = connection.accept().await {
+                        tokio::spawn(answer(request, respond, script, Arc::clone(&seen)));
+                    }
+                });
+            }
+        };
+        thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serve => {}
+                    _ = ended => {}
+                }
+            });
+        });
+        Self {
+            address,
+            seen,
+            _end: end,
+        }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(super) fn requests(&self) -> Vec<Request<()>> {
+        self.seen.requests.lock().unwrap().clone()
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    /// The most requests that it has had at once.
+    pub(super) fn most_at_once(&self) -> usize {
+        self.seen.most.load(Ordering::SeqCst)
+    }
+}
+
+async fn answer(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    script: Script,
+    seen: Arc<Seen>,
+) {
+    let (head, mut body) = request.into_parts();
+    let now = seen.now.fetch_add(1, Ordering::SeqCst) + 1;
+    seen.most.fetch_max(now, Ordering::SeqCst);
+    let path = head.uri.path().to_owned();
+    let earlier = {
+        let mut requests = seen.requests.lock().unwrap();
+        requests.push(Request::from_parts(head, ()));
+        requests.len() - 1
+    };
+    let status = if path == "/fail" { 500 } else { 200 };
+    let response = Response::builder().status(status).header("x-app", "one");
+    let response = response.body(()).unwrap();
+    if earlier < script.refusals {
+        // By then some of its body may have come.
+        drop(body.data().await);
+        respond.send_reset(Reason::REFUSED_STREAM);
+    } else if let Ok(mut sending) = respond.send_response(response, false) {
+        match path.as_str() {
+            "/echo" => {
+                while let Some(Ok(data)) = body.data().await {
+                    drop(body.flow_control().release_capacity(data.len()));
+                    send(&mut sending, data).await;
+                }
+                let trailers = body.trailers().await.unwrap().unwrap_or_default();
+                end(&mut sending, trailers);
+            }
+            "/half" => {
+                // More than a window: what was first has reached the proxy when the last is taken.
+                send(&mut sending, Bytes::from(vec![b'.'; 512 * 1024])).await;
+                sending.send_reset(Reason::INTERNAL_ERROR);
+            }
+            "/big" => {
+                let piece = Bytes::from(vec![b'.'; 64 * 1024]);
+                while send(&mut sending, piece.clone()).await {}
+            }
+            "/fail" => {
+                let text = "hunter2 and the stack of it";
+                send(&mut sending, Bytes::from_static(text.as_bytes())).await;
+                end(&mut sending, HeaderMap::new());
+            }
+            _ => {
+                send(&mut sending, Bytes::from_static(b"hello")).await;
+                end(&mut sending, HeaderMap::new());
+            }
+        }
+    }
+    seen.now.fetch_sub(1, Ordering::SeqCst);
+}
+
+fn end(sending: &mut SendStream<Bytes>, trailers: HeaderMap) {
+    // A proxy that has left is no matter.
+    if trailers.is_empty() {
+        drop(sending.send_data(Bytes::new(), true));
+    } else {
+        drop(sending.send_trailers(trailers));
+    }
+}
+
+/// Sends a piece as the proxy takes it; whether it still does.
+async fn send(sending: &mut SendStream<Bytes>, mut piece: Bytes) -> bool {
+    while !piece.is_empty() {
+        sending.reserve_capacity(piece.len());
+        while sending.capacity() == 0 {
+            let room = std::future::poll_fn(|cx| sending.poll_capacity(cx)).await;
+            if !matches!(room, Some(Ok(_))) {
+                return false;
+            }
+        }
+        let count = sending.capacity().min(piece.len());
+        if sending.send_data(piece.split_to(count), false).is_err() {
+            return false;
+        }
+    }
+    true
+}

@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod announced;
 mod balancing;
 mod broken_off;
 mod capture;

@@ -8,7 +8,6 @@ use super::tree::Value;
 /// Keys that make no difference yet, and the values besides `false`, `""` and `[]` that mean nothing anyway.
 /// `*` stands for any one name; a section stands for all its keys; sections that routes have count there too.
 const NOT_YET: &[(&str, &[&str])] = &[
-    ("server.proxy_protocol", &[]),
     ("intercept.only", &["all"]),
     ("intercept.reveal", &[]),
     ("intercept.disguise", &[]),

@@ -232,6 +232,8 @@ fn settings(config: &Config, workers: usize) -> Settings {
         name: "worker",
         max_connections: config.server.max_connections,
         timeouts: config.server.timeouts.clone(),
+        announcing: (config.server.proxy_protocol)
+            .then(|| config.server.trusted_proxies.as_slice().into()),
         limits: config.server.limits.clone(),
         drain: *config.server.drain,
     }

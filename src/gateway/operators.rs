@@ -31,6 +31,7 @@ pub(super) fn serve_admin(
         name: "admin",
         max_connections: 256,
         timeouts: config::ServerTimeouts::default(),
+        announcing: None,
         limits: config::Limits::default(),
         drain: Duration::from_secs(1),
     };

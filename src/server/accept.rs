@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
+use super::announced;
 use super::hall::{Entrance, Hall, Order};
 use super::http1::{self, Handover};
 use super::http2;
@@ -307,6 +308,23 @@ async fn receive<H: Handler>(mut inbox: Inbox, hall: Rc<Hall<H>>) {
 }
 
 pub(super) fn begin<H: Handler>(visit: Visit, seat: Seat, shared: Rc<Shared<H>>) {
+    let announcing = shared.settings.announcing.as_deref();
+    if announced::is_expected(announcing, visit.address) {
+        spawn_local(async move {
+            let mut visit = visit;
+            // Boxed, so that the connection does not hold the room for it.
+            let source = Box::pin(announced::hear(&mut visit.stream, visit.address, &shared)).await;
+            if let Some(address) = source {
+                serve(Visit { address, ..visit }, seat, shared);
+            }
+        });
+    } else {
+        serve(visit, seat, shared);
+    }
+}
+
+/// Serves a connection whose client is known.
+fn serve<H: Handler>(visit: Visit, seat: Seat, shared: Rc<Shared<H>>) {
     let Visit {
         stream,
         address,

@@ -1,7 +1,9 @@
 //! How a worker tells its connections that it is about to end.
 
 use std::cell::{Cell, RefCell};
-use std::task::Waker;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Poll, Waker};
 
 use tokio::time::Instant;
 
@@ -74,6 +76,22 @@ impl Drain {
         for waker in self.wakers.borrow().iter().flatten() {
             waker.wake_by_ref();
         }
+    }
+
+    /// Polls a future to its end, or until the drain begins.
+    pub(super) async fn until_begun<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let place = self.enter();
+        let mut future = pin!(future);
+        let ended = poll_fn(|cx| {
+            if self.has_begun() {
+                return Poll::Ready(None);
+            }
+            self.wake_later(&place, cx.waker());
+            future.as_mut().poll(cx).map(Some)
+        })
+        .await;
+        self.leave(&place);
+        ended
     }
 
     /// Ends when no connection is left.

@@ -8,6 +8,7 @@
 //! a request head by [`Settings::limits`], the end by [`Settings::drain`].
 
 mod accept;
+mod announced;
 mod date;
 mod drain;
 mod hall;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
+use ipnet::IpNet;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -82,6 +84,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// How long a client may take.
     pub timeouts: config::ServerTimeouts,
+    /// The peers that say by the PROXY protocol whom their connections come from; none where nobody does.
+    pub announcing: Option<Arc<[IpNet]>>,
     /// How much it may send.
     pub limits: config::Limits,
     /// How long what is in flight may take to finish.

@@ -3,11 +3,8 @@
 //! One [`Tls`] is shared by all workers, so that a session of one is resumed at another. Bounds: a handshake takes no longer than
 //! `server.timeouts.handshake`, and ends when its worker drains; until a client's first byte it holds a socket and nothing else.
 
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring::Ticketer;
@@ -19,7 +16,6 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::Handler;
-use super::drain::Drain;
 use super::shared::Shared;
 use crate::http1::Stream;
 use crate::tls::{self, Certificates};
@@ -106,7 +102,7 @@ pub(super) async fn accept<H: Handler>(
 ) -> Option<(Stream, Secured)> {
     let limit = *shared.settings.timeouts.handshake;
     let handshake = timeout(limit, shake_hands(tcp, tls));
-    let failed = match until_drained(&shared.drain, handshake).await? {
+    let failed = match shared.drain.until_begun(handshake).await? {
         Ok(Ok(begun)) => return Some(begun),
         Ok(Err(error)) => error,
         Err(_) => io::Error::from(io::ErrorKind::TimedOut),
@@ -144,22 +140,6 @@ async fn answer_in_the_clear(mut tcp: TcpStream) -> io::Error {
     };
     let not_tls = || io::Error::new(io::ErrorKind::InvalidData, "it does not speak TLS");
     said.await.err().unwrap_or_else(not_tls)
-}
-
-/// Polls a future to its end, or until the drain begins.
-async fn until_drained<T>(drain: &Drain, future: impl Future<Output = T>) -> Option<T> {
-    let place = drain.enter();
-    let mut future = pin!(future);
-    let ended = poll_fn(|cx| {
-        if drain.has_begun() {
-            return Poll::Ready(None);
-        }
-        drain.wake_later(&place, cx.waker());
-        future.as_mut().poll(cx).map(Some)
-    })
-    .await;
-    drain.leave(&place);
-    ended
 }
 
 #[cfg(test)]

@@ -99,6 +99,18 @@ impl Client {
         bytes
     }
 
+    /// Reads at most so many bytes, fewer where the connection ends.
+    pub fn try_read(&mut self, size: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A reset is an end too.
+        drop(
+            Read::by_ref(&mut self.wire)
+                .take(size)
+                .read_to_end(&mut bytes),
+        );
+        bytes
+    }
+
     /// Whether the gateway has closed the connection; waits for that.
     pub fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();

@@ -131,6 +131,7 @@ fn serving(stream: Stream) -> Rc<Shared<Echo>> {
         name: "test",
         max_connections: 1,
         timeouts: Server::default().timeouts,
+        announcing: None,
         limits: Server::default().limits,
         drain: Duration::ZERO,
     };

@@ -75,6 +75,7 @@ async fn client(window: u32) -> SendRequest<Bytes> {
         name: "test",
         max_connections: 1,
         timeouts: Server::default().timeouts,
+        announcing: None,
         limits: Server::default().limits,
         drain: Duration::ZERO,
     };

@@ -22,6 +22,10 @@ use crate::upstream::body::{BodyFault, RequestBody};
 use crate::upstream::http1::{Broken, Fault, Head};
 
 /// A stream. Dropped before its end, it is reset.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing that has happened, in any order"
+)]
 pub(in crate::upstream) struct Exchange {
     /// The answer's head, until it has come.
     answer: Option<ResponseFuture>,

@@ -105,7 +105,9 @@ fn it_comes_before_tls() {
     let mut tcp = std::net::TcpStream::connect(gateway.address()).unwrap();
     let line = b"PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n";
     std::io::Write::write_all(&mut tcp, line).unwrap();
-    let tls = Visitor::trusting(&authority).over(tcp, "shop.example");
+    let tls = Visitor::trusting(&authority)
+        .over(tcp, "shop.example")
+        .unwrap();
     let answer = Client::within(tls).ask(GET);
     assert_eq!(answer.status, 500);
     let client = gateway.incident(answer.id()).request.client;

@@ -279,9 +279,13 @@ impl Visitor {
 
     /// Connects and makes the handshake.
     pub fn try_connect(&self, address: SocketAddr, name: &str) -> io::Result<Secured> {
+        self.over(TcpStream::connect(address)?, name)
+    }
+
+    /// Makes the handshake on a connection.
+    pub fn over(&self, socket: TcpStream, name: &str) -> io::Result<Secured> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let session = ClientConnection::new(Arc::new(self.config.clone()), name).unwrap();
-        let socket = TcpStream::connect(address)?;
         socket.set_read_timeout(Some(super::PATIENCE))?;
         socket.set_nodelay(true)?;
         let mut stream = StreamOwned::new(session, socket);

@@ -4,10 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 
+use super::inherited::Inherited;
+use super::unix;
 use crate::config::{self, Listen, Report};
-use crate::server::{Door, Listener, Tls};
+use crate::server::{Door, Listener, Socket, Tls};
 
 /// Connections that the kernel holds for a listener until a worker accepts them.
 const BACKLOG: i32 = 1024;
@@ -19,28 +21,30 @@ pub(super) struct Bound {
     pub(super) actual: Listen,
 }
 
-/// Where the address of a listener on TCP is, and whether it speaks TLS.
-fn spoken(listen: &Listen) -> Option<(SocketAddr, bool)> {
-    match listen {
-        Listen::Tcp(address) => Some((*address, false)),
-        Listen::Tls(address) => Some((*address, true)),
-        Listen::Unix(_) => None,
+/// Whether two listeners are at the same place, whatever is spoken there.
+fn are_same(one: &Listen, other: &Listen) -> bool {
+    use Listen::{Tcp, Tls, Unix};
+    match (one, other) {
+        (Tcp(one) | Tls(one), Tcp(other) | Tls(other)) => one == other,
+        (Unix(one), Unix(other)) => one == other,
+        (Tcp(_) | Tls(_), Unix(_)) | (Unix(_), Tcp(_) | Tls(_)) => false,
     }
 }
 
-/// Binds the visitors' addresses where nothing of `bound` is yet; each with what is spoken there.
+/// Binds the visitors' addresses where nothing of `bound` is yet and nothing was handed over; each with what is spoken there.
 pub(super) fn doors(
     listen: &[Listen],
     tls: Option<&Arc<Tls>>,
     bound: &[Bound],
+    inherited: &mut Inherited,
 ) -> Result<Vec<Door>, Report> {
     let (mut doors, mut problems) = (Vec::new(), Report::default());
     let mut taken = vec![false; bound.len()];
-    for (address, secure) in listen.iter().filter_map(spoken) {
-        let tls = tls.filter(|_| secure).cloned();
+    for listen in listen {
+        let tls = tls.filter(|_| matches!(listen, Listen::Tls(_))).cloned();
         let same = |(place, taken): (usize, &mut bool)| {
-            let is = bound.get(place).and_then(|it| spoken(&it.configured));
-            let found = !*taken && is.is_some_and(|(known, _)| known == address);
+            let is = bound.get(place);
+            let found = !*taken && is.is_some_and(|it| are_same(&it.configured, listen));
             *taken |= found;
             found.then_some(place)
         };
@@ -48,9 +52,14 @@ pub(super) fn doors(
             doors.push(Door::Kept(place, tls));
             continue;
         }
-        match self::listen(address) {
-            Ok(listener) => doors.push(Door::Opened(Listener { tls, ..listener })),
-            Err(error) => problems.add(Report::of(cannot_listen(address, &error), "")),
+        let opened = match (inherited.find(listen), listen) {
+            (Some(socket), _) => Ok(socket),
+            (None, Listen::Tcp(address) | Listen::Tls(address)) => self::listen(*address),
+            (None, Listen::Unix(path)) => unix::listen(path).map(Socket::Unix),
+        };
+        match opened {
+            Ok(socket) => doors.push(Door::Opened(Listener { socket, tls })),
+            Err(error) => problems.add(Report::of(cannot_listen(listen, &error), "")),
         }
     }
     if problems.is_empty() {
@@ -71,15 +80,15 @@ pub(super) fn first(doors: Vec<Door>) -> Vec<Listener> {
 
 /// The visitors' listeners, as configured and as `addresses` say that they are.
 pub(super) fn bound(listen: &[Listen], addresses: &[SocketAddr]) -> Vec<Bound> {
-    let listened = listen.iter().filter(|listen| spoken(listen).is_some());
     let actual = |(configured, address): (&Listen, &SocketAddr)| Bound {
         configured: configured.clone(),
         actual: match configured {
             Listen::Tls(_) => Listen::Tls(*address),
-            Listen::Tcp(_) | Listen::Unix(_) => Listen::Tcp(*address),
+            Listen::Tcp(_) => Listen::Tcp(*address),
+            Listen::Unix(path) => Listen::Unix(path.clone()),
         },
     };
-    listened.zip(addresses).map(actual).collect()
+    listen.iter().zip(addresses).map(actual).collect()
 }
 
 /// Binds all addresses, or says of each that cannot be bound why.
@@ -87,8 +96,11 @@ fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>, Report> {
     let (mut bound, mut problems) = (Vec::new(), Report::default());
     for address in addresses {
         match listen(*address) {
-            Ok(listener) => bound.push(listener),
-            Err(error) => problems.add(Report::of(cannot_listen(*address, &error), "")),
+            Ok(socket) => bound.push(Listener { socket, tls: None }),
+            Err(error) => {
+                let listen = Listen::Tcp(*address);
+                problems.add(Report::of(cannot_listen(&listen, &error), ""));
+            }
         }
     }
     if problems.is_empty() {
@@ -106,10 +118,10 @@ pub(super) fn bind_operators(admin: &config::Admin) -> Result<Vec<Listener>, Rep
     let mut bound = Vec::new();
     for address in &admin.listen {
         match listen(*address) {
-            Ok(listener) => bound.push(listener),
+            Ok(socket) => bound.push(Listener { socket, tls: None }),
             Err(error) => tracing::warn!(
                 "{}; this process cannot be asked whether it is ready",
-                cannot_listen(*address, &error)
+                cannot_listen(&Listen::Tcp(*address), &error)
             ),
         }
     }
@@ -121,8 +133,8 @@ pub(super) fn bind_operators(admin: &config::Admin) -> Result<Vec<Listener>, Rep
 const UNSENT: u32 = 128 * 1024;
 
 /// A listener without `SO_REUSEPORT`, so that a second process on a taken port is told so.
-fn listen(address: SocketAddr) -> io::Result<Listener> {
-    let socket = Socket::new(
+fn listen(address: SocketAddr) -> io::Result<Socket> {
+    let socket = socket2::Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
@@ -134,15 +146,15 @@ fn listen(address: SocketAddr) -> io::Result<Listener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    Ok(Listener {
-        socket: socket.into(),
-        tls: None,
-    })
+    Ok(Socket::Tcp(socket.into()))
 }
 
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+fn cannot_listen(address: &Listen, error: &io::Error) -> String {
     let reason = match error.kind() {
         io::ErrorKind::AddrInUse => "another process listens there",
+        io::ErrorKind::PermissionDenied if matches!(address, Listen::Unix(_)) => {
+            "the user that Pardon runs as may not write there"
+        }
         io::ErrorKind::PermissionDenied => "ports below 1024 need the right to bind them",
         io::ErrorKind::AddrNotAvailable => "this machine has no such address",
         _ => return format!("cannot listen on {address}: {error}"),

@@ -3,9 +3,11 @@
 mod build;
 mod certificates;
 mod files;
+mod inherited;
 mod listeners;
 mod operators;
 mod reload;
+mod unix;
 
 use std::future::Future;
 use std::io;
@@ -27,8 +29,10 @@ use crate::upstream;
 
 use build::{App, snapshot};
 use certificates::{Secure, Secured};
+use inherited::Inherited;
 use listeners::{Bound, bind_operators, bound, doors, first};
 use operators::{serve_admin, token};
+use unix::SocketFile;
 
 pub use build::{problems, workers};
 pub use files::SourceFiles;
@@ -44,6 +48,8 @@ pub struct Gateway {
     asks: Option<Asks>,
     server: Server,
     bound: Vec<Bound>,
+    /// Those of listeners at a path.
+    files: Vec<SocketFile>,
     secure: Option<Secure>,
     admin: Option<Server>,
     state: Arc<State>,
@@ -66,7 +72,10 @@ impl Gateway {
         let token = token(config)?;
         let secure = Secure::read(config, None)?.map(Secured::show);
         let tls = secure.as_ref().map(|secure| &secure.tls);
-        let listeners = first(doors(&config.server.listen, tls, &[])?);
+        let mut inherited = Inherited::take()?;
+        let listeners = first(doors(&config.server.listen, tls, &[], &mut inherited)?);
+        inherited.warn();
+        let files = unix::files(&config.server.listen);
         let operators = bind_operators(&config.admin)?;
         let unstored = |error: StoreError| Report::of(error.to_string(), error.hint());
         let (incidents, recording) = Incidents::start(&config.incidents).map_err(unstored)?;
@@ -108,6 +117,7 @@ impl Gateway {
         Ok(Self {
             bound: bound(&config.server.listen, server.addresses()),
             config: config.clone(),
+            files,
             workers,
             apps,
             asked,

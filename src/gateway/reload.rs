@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::build::{App, snapshot};
 use super::certificates::{Secure, Secured};
+use super::inherited::Inherited;
 use super::listeners::{Bound, bound, doors};
-use super::{Gateway, settings};
+use super::{Gateway, settings, unix};
 use crate::config::{Changes, Config, Report};
 use crate::upstream;
 
@@ -24,7 +25,12 @@ impl Gateway {
         let (snapshot, apps) = snapshot(&config, self.workers, &self.apps)?;
         let secured = Secure::read(&config, self.secure.as_ref())?;
         let tls = secured.as_ref().map(Secured::tls);
-        let doors = doors(&config.server.listen, tls, &self.bound)?;
+        let doors = doors(
+            &config.server.listen,
+            tls,
+            &self.bound,
+            &mut Inherited::default(),
+        )?;
         let failed = |error: std::io::Error| Report::of(format!("cannot reload: {error}"), "");
         let plan = self.server.plan(doors, &settings(&config, self.workers));
         let plan = plan.map_err(failed)?;
@@ -38,6 +44,7 @@ impl Gateway {
         self.in_force.send_replace(Arc::new(snapshot));
         self.server.follow(plan).await;
         let bound = bound(&config.server.listen, self.server.addresses());
+        unix::renew(&mut self.files, &config.server.listen);
         let before = std::mem::replace(&mut self.bound, bound);
         let actual = |bound: &[Bound]| -> Vec<String> {
             bound.iter().map(|it| it.actual.to_string()).collect()

@@ -1,14 +1,13 @@
 //! Workers: what each accepts, what it hands over, and how it ends.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream as StdStream};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
@@ -18,6 +17,7 @@ use super::http1::{self, Handover};
 use super::http2;
 use super::peer::Peer;
 use super::shared::Shared;
+use super::socket::{Connection, Loose};
 use super::tls::{self, Tls};
 use super::{Handler, Listener, Phase, Settings};
 use crate::http1::Stream;
@@ -35,7 +35,7 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 /// A socket on its way to the worker that will serve it; non-blocking, and in no worker's reactor yet.
 #[derive(Debug)]
 struct Accepted {
-    stream: StdStream,
+    stream: Loose,
     address: SocketAddr,
     door: u64,
     tls: Option<Arc<Tls>>,
@@ -44,7 +44,7 @@ struct Accepted {
 
 /// A socket that was accepted, in its worker's reactor.
 pub(super) struct Visit {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Connection,
     pub(super) address: SocketAddr,
     /// The number of the listener that it came to.
     pub(super) door: u64,
@@ -259,8 +259,8 @@ fn turn_away(visit: Visit) {
     }
     let said = visit
         .stream
-        .into_std()
-        .and_then(|mut stream| io::Write::write(&mut stream, TOO_MANY));
+        .loosen()
+        .and_then(|mut stream| stream.say(TOO_MANY));
     if let Err(error) = said {
         tracing::debug!(%error, "no room for a connection, nor for an answer");
     }
@@ -268,7 +268,7 @@ fn turn_away(visit: Visit) {
 
 /// Takes a socket out of this worker's reactor and sends it to another's.
 fn hand_over(visit: Visit, seat: Seat, crew: &Arc<Crew>) -> io::Result<()> {
-    let stream = visit.stream.into_std()?;
+    let stream = visit.stream.loosen()?;
     if let Some(member) = crew.members.get(seat.worker) {
         // Where the other worker has ended, so does this one; the socket closes.
         drop(member.inbox.send(Accepted {
@@ -292,7 +292,7 @@ async fn receive<H: Handler>(mut inbox: Inbox, hall: Rc<Hall<H>>) {
         seat,
     }) = inbox.0.recv().await
     {
-        match TcpStream::from_std(stream) {
+        match stream.into_reactor() {
             Ok(stream) => {
                 let visit = Visit {
                     stream,
@@ -309,17 +309,23 @@ async fn receive<H: Handler>(mut inbox: Inbox, hall: Rc<Hall<H>>) {
 
 pub(super) fn begin<H: Handler>(visit: Visit, seat: Seat, shared: Rc<Shared<H>>) {
     let announcing = shared.settings.announcing.as_deref();
-    if announced::is_expected(announcing, visit.address) {
-        spawn_local(async move {
-            let mut visit = visit;
-            // Boxed, so that the connection does not hold the room for it.
-            let source = Box::pin(announced::hear(&mut visit.stream, visit.address, &shared)).await;
-            if let Some(address) = source {
-                serve(Visit { address, ..visit }, seat, shared);
-            }
-        });
-    } else {
-        serve(visit, seat, shared);
+    match visit.stream {
+        Connection::Tcp(mut tcp) if announced::is_expected(announcing, visit.address) => {
+            spawn_local(async move {
+                // Boxed, so that the connection does not hold the room for it.
+                let heard = Box::pin(announced::hear(&mut tcp, visit.address, &shared)).await;
+                if let Some(address) = heard {
+                    let stream = Connection::Tcp(tcp);
+                    let visit = Visit {
+                        stream,
+                        address,
+                        ..visit
+                    };
+                    serve(visit, seat, shared);
+                }
+            });
+        }
+        stream => serve(Visit { stream, ..visit }, seat, shared),
     }
 }
 
@@ -331,18 +337,9 @@ fn serve<H: Handler>(visit: Visit, seat: Seat, shared: Rc<Shared<H>>) {
         tls,
         ..
     } = visit;
-    let Some(tls) = tls else {
-        let peer = Rc::new(Peer::new(address, None));
-        spawn_local(async move {
-            let stream = Stream::Plain(stream);
-            let served = http1::serve(Rc::clone(&shared), stream, Rc::clone(&peer));
-            if let Some(Handover(stream, read)) = served.await {
-                // Boxed, so that a connection of HTTP/1.1 does not hold the room for one of HTTP/2.
-                Box::pin(http2::serve(shared, stream, read, peer)).await;
-            }
-            drop(seat);
-        });
-        return;
+    let (tls, stream) = match (tls, stream) {
+        (Some(tls), Connection::Tcp(stream)) => (tls, stream),
+        (_, stream) => return serve_plainly(stream.into_stream(), address, seat, shared),
     };
     spawn_local(async move {
         // Boxed, so that the connection does not hold the room for its handshake.
@@ -356,6 +353,24 @@ fn serve<H: Handler>(visit: Visit, seat: Seat, shared: Rc<Shared<H>>) {
                 // Within TLS it never turns out to be another version.
                 drop(http1::serve(shared, stream, peer).await);
             }
+        }
+        drop(seat);
+    });
+}
+
+/// Serves a connection in the clear.
+fn serve_plainly<H: Handler>(
+    stream: Stream,
+    address: SocketAddr,
+    seat: Seat,
+    shared: Rc<Shared<H>>,
+) {
+    let peer = Rc::new(Peer::new(address, None));
+    spawn_local(async move {
+        let served = http1::serve(Rc::clone(&shared), stream, Rc::clone(&peer));
+        if let Some(Handover(stream, read)) = served.await {
+            // Boxed, so that a connection of HTTP/1.1 does not hold the room for one of HTTP/2.
+            Box::pin(http2::serve(shared, stream, read, peer)).await;
         }
         drop(seat);
     });

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, spawn_local, yield_now};
 
 use super::accept::{self, Crew, Visit};
 use super::http1::Scratch;
 use super::shared::Shared;
+use super::socket::{Acceptor, Connection};
 use super::tls::Tls;
 use super::{Handler, Listener, Settings};
 
@@ -44,7 +44,7 @@ pub(super) struct Hall<H: Handler> {
 /// A listener in a worker's reactor.
 pub(super) struct Entrance<H: Handler> {
     number: u64,
-    pub(super) listener: TcpListener,
+    pub(super) listener: Acceptor,
     tls: RefCell<Option<Arc<Tls>>>,
     shared: RefCell<Rc<Shared<H>>>,
     accepting: RefCell<Option<AbortHandle>>,
@@ -91,7 +91,7 @@ impl<H: Handler> Hall<H> {
     pub(super) fn open(self: &Rc<Self>, number: u64, listener: Listener) -> io::Result<()> {
         let entrance = Rc::new(Entrance {
             number,
-            listener: TcpListener::from_std(listener.socket)?,
+            listener: listener.socket.into_reactor()?,
             tls: RefCell::new(listener.tls),
             shared: RefCell::new(self.anew()),
             accepting: RefCell::default(),
@@ -228,7 +228,7 @@ impl<H: Handler> Hall<H> {
 
 impl<H: Handler> Entrance<H> {
     /// A visit that begins here.
-    pub(super) fn visit(&self, (stream, address): (TcpStream, SocketAddr)) -> Visit {
+    pub(super) fn visit(&self, (stream, address): (Connection, SocketAddr)) -> Visit {
         Visit {
             stream,
             address,

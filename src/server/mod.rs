@@ -17,13 +17,14 @@ mod http2;
 mod incoming;
 mod peer;
 mod shared;
+mod socket;
 mod tls;
 mod unreadable;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -42,6 +43,7 @@ use hall::Order;
 pub use accept::Crew;
 pub use incoming::{BodyBroken, Incoming};
 pub use peer::Peer;
+pub use socket::Socket;
 pub use tls::Tls;
 pub use unreadable::Unreadable;
 
@@ -95,8 +97,8 @@ pub struct Settings {
 /// A bound address, and what is spoken there.
 #[derive(Debug)]
 pub struct Listener {
-    /// Non-blocking.
-    pub socket: TcpListener,
+    /// Where.
+    pub socket: Socket,
     /// How its connections begin; without it they are in the clear.
     pub tls: Option<Arc<Tls>>,
 }
@@ -167,7 +169,7 @@ impl Server {
     ) -> io::Result<Self> {
         let addresses = listeners
             .iter()
-            .map(|listener| listener.socket.local_addr())
+            .map(|listener| listener.socket.address())
             .collect::<Result<_, _>>()?;
         let (stop, phase) = watch::channel(Phase::Serving);
         let (crew, inboxes) = Crew::assemble(settings.workers, settings.max_connections);
@@ -230,7 +232,7 @@ impl Server {
                     (*number, *address)
                 }
                 Door::Opened(listener) => {
-                    let (number, address) = (next, listener.socket.local_addr()?);
+                    let (number, address) = (next, listener.socket.address()?);
                     opened.push((number, listener));
                     next += 1;
                     (number, address)

@@ -37,6 +37,7 @@ mod reload;
 mod replacing;
 mod request_id;
 mod shutdown;
+mod sockets;
 mod store;
 mod streaming;
 mod support;

@@ -42,7 +42,7 @@ struct Key {
     offset: usize,
 }
 
-/// `[server] proxy_protocol (line 4), shutdown_delay (line 9)`, a line for each section.
+/// `[pages] refresh (line 4), qr (line 9)`, a line for each section.
 fn by_section(keys: &[Key], source: &Source) -> String {
     let sections = keys.chunk_by(|a, b| a.section == b.section);
     let lines = sections.map(|keys| {
@@ -106,12 +106,11 @@ mod tests {
     #[test]
     fn keys_without_a_stage_are_named_once_with_their_lines() {
         let text = "[server]\nproxy_protocol = true\ndrain = \"1s\"\nshutdown_delay = \"1s\"\nlimits.h2_streams = 7\n\
-                    [upstreams.app]\nprotocol = \"http2\"\n[pages]\nqr = false\n\
+                    [intercept]\nonly = \"leaking\"\n[pages]\nqr = false\n\
                     [[routes]]\n[routes.maintenance]\non = true\nmessage = \"\"\n";
         let root = DeTable::parse(text).unwrap().into_inner();
         let warning = warning(&root, &Source::new("pardon.toml", text)).unwrap();
-        let expected = "[server] proxy_protocol (line 2)\n\
-                        [upstreams.app] protocol (line 7)\n[routes.maintenance] on (line 12)";
+        let expected = "[intercept] only (line 7)\n[routes.maintenance] on (line 12)";
         assert_eq!(warning.hint, expected);
     }
 }

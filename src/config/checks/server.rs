@@ -42,14 +42,6 @@ impl Checks<'_> {
         }
         for (at, one) in listen.iter().enumerate() {
             let earlier = listen.iter().take(at);
-            match one {
-                Listen::Tcp(_) | Listen::Tls(_) => {}
-                Listen::Unix(_) => self.wrong(
-                    &here.nth(at),
-                    "`unix:` listeners are not supported yet",
-                    "listen on an address such as \"127.0.0.1:8080\"",
-                ),
-            }
             if earlier
                 .clone()
                 .any(|other| one == other || overlap(address(one), address(other)))

@@ -20,11 +20,6 @@ const CROSS_CHECKS: &[(&str, &str, &str)] = &[
         "a `tls://` listener without a certificate",
     ),
     (
-        "[server]\nlisten = [\"unix:/run/p.sock\"]\n",
-        "4:11",
-        "`unix:` listeners are not supported yet",
-    ),
-    (
         "[server]\nlisten = [\"0.0.0.0:80\", \"127.0.0.1:80\"]\n",
         "4:25",
         "is listened on twice",

@@ -36,6 +36,8 @@ pub(crate) enum Peer {
 pub(crate) enum Setup {
     /// Pass answers on.
     Pass,
+    /// The same, on a port that speaks TLS too.
+    Tls,
     /// Put a page in a failure's place.
     Page,
     /// And keep the failure.
@@ -83,6 +85,8 @@ pub(crate) struct Contender {
     pub(crate) process: Process,
     log: Log,
     pub(crate) port: u16,
+    /// The one that speaks TLS, where the setup has one.
+    pub(crate) secure: u16,
     /// Its own folder, with its store if it has one.
     pub(crate) folder: PathBuf,
 }
@@ -175,13 +179,20 @@ impl Ground {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir(&folder)?;
-        for page in ["page.html", "page.lf", "page.caddy.html"] {
+        for page in [
+            "page.html",
+            "page.lf",
+            "page.caddy.html",
+            "cert.pem",
+            "key.pem",
+            "both.pem",
+        ] {
             if self.folder.join(page).exists() {
                 fs::copy(self.folder.join(page), folder.join(page))?;
             }
         }
-        let port = free_port()?;
-        let mut command = self.command(entrant, setup, (&folder, port))?;
+        let (port, secure) = (free_port()?, free_port()?);
+        let mut command = self.command(entrant, setup, (&folder, port, secure))?;
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         command.current_dir(&folder);
         let launched = Instant::now();
@@ -195,6 +206,7 @@ impl Ground {
             process,
             log,
             port,
+            secure,
             folder,
         })
     }
@@ -203,9 +215,13 @@ impl Ground {
         &self,
         entrant: &Entrant,
         setup: Setup,
-        (folder, port): (&Path, u16),
+        (folder, port, secure): (&Path, u16, u16),
     ) -> Result<Command> {
         let peer = entrant.peer;
+        let filled = |text: &str| {
+            let text = text.replace("{secure}", &secure.to_string());
+            self.filled(&text, folder, port)
+        };
         let mut command;
         match peer {
             Peer::Pardon | Peer::TwoWorkers | Peer::Bare => {
@@ -213,14 +229,18 @@ impl Ground {
                 let file = folder.join("pardon.toml");
                 let admin = free_port()?.to_string();
                 let text = pardon_toml(peer, setup).replace("{admin}", &admin);
-                fs::write(&file, self.filled(&text, folder, port))?;
+                fs::write(&file, filled(&text))?;
                 command.args(["run", "--config"]).arg(file);
             }
             Peer::Nginx => {
                 command = Command::new("nginx");
                 let file = folder.join("nginx.conf");
-                let text = include_str!("configs/nginx.conf");
-                fs::write(&file, self.filled(text, folder, port))?;
+                let secure = match setup {
+                    Setup::Tls => include_str!("configs/nginx-tls.conf"),
+                    _ => "",
+                };
+                let text = include_str!("configs/nginx.conf").replace("{tls}", secure);
+                fs::write(&file, filled(&text))?;
                 // What is wrong before the configuration is read would go to a file of the system's.
                 command.args(["-e", "stderr", "-c"]).arg(file);
             }
@@ -229,18 +249,18 @@ impl Ground {
                 let file = folder.join("haproxy.cfg");
                 let text = [include_str!("configs/haproxy.cfg"), haproxy(peer, setup)].join("\n");
                 let text = text.replace("{log_format}", log_format(peer));
-                fs::write(&file, self.filled(&text, folder, port))?;
+                fs::write(&file, filled(&text))?;
                 command.args(["-db", "-f"]).arg(file);
             }
             Peer::Caddy => {
                 command = Command::new("caddy");
                 let file = folder.join("Caddyfile");
                 let errors = match setup {
-                    Setup::Pass => "",
+                    Setup::Pass | Setup::Tls => "",
                     _ => include_str!("configs/caddy-page"),
                 };
                 let text = include_str!("configs/Caddyfile").replace("{errors}", errors);
-                fs::write(&file, self.filled(&text, folder, port))?;
+                fs::write(&file, filled(&text))?;
                 command.args(["run", "--adapter", "caddyfile", "--config"]);
                 command.arg(file).env("GOMAXPROCS", "1").env("HOME", folder);
             }
@@ -266,6 +286,13 @@ fn pardon_toml(peer: Peer, setup: Setup) -> String {
     if peer == Peer::TwoWorkers {
         text = text.replace("workers = 1", "workers = 2");
     }
+    if setup == Setup::Tls {
+        text.push_str(include_str!("configs/pardon-tls.toml"));
+        text = text.replace(
+            "\"127.0.0.1:{listen}\"",
+            "\"127.0.0.1:{listen}\", \"tls://127.0.0.1:{secure}\"",
+        );
+    }
     if setup == Setup::Storm {
         text = text.replace("{origin}", "{closed}");
     }
@@ -286,6 +313,7 @@ fn haproxy(peer: Peer, setup: Setup) -> &'static str {
     match (peer, setup) {
         (Peer::Relay, _) => include_str!("configs/haproxy-relay.cfg"),
         (_, Setup::Pass) => include_str!("configs/haproxy-pass.cfg"),
+        (_, Setup::Tls) => include_str!("configs/haproxy-tls.cfg"),
         (_, Setup::Page) => include_str!("configs/haproxy-page.cfg"),
         (_, Setup::Keep) => include_str!("configs/haproxy-keep.cfg"),
         (_, Setup::Storm) => include_str!("configs/haproxy-storm.cfg"),

@@ -103,7 +103,7 @@ fn start(ground: &Ground, scenario: &Scenario, peers: &[Peer]) -> Result<Vec<Con
     for entrant in ground.line_up(&ours) {
         contenders.push(ground.start(&entrant, scenario.setup)?);
     }
-    if scenario.setup != Setup::Pass {
+    if !matches!(scenario.setup, Setup::Pass | Setup::Tls) {
         let first = contenders.first().context("no build of Pardon")?;
         page::lay_out(&ground.folder, &fetch(first.port, scenario.task.path)?)?;
     }

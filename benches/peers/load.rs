@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fetch::{self, HOST};
 use crate::origin::GIB;
+use crate::wire;
 
 /// wrk's script; it prints what was measured.
 pub(crate) const SCRIPT: &str = include_str!("load.lua");
@@ -26,6 +27,12 @@ pub(crate) enum Load {
         /// Each request has a connection of its own.
         close: bool,
     },
+    /// They ask by HTTP/2 over TLS, several at once on each connection.
+    Streams { connections: u32, streams: u32 },
+    /// One after the other makes a full TLS handshake, asks and leaves.
+    Handshakes,
+    /// They have what they send through a tunnel sent back, message by message.
+    Echo { tunnels: u32 },
     /// One of them downloads a GiB.
     Download,
     /// One of them uploads a GiB.
@@ -41,12 +48,12 @@ pub(crate) struct Done {
     pub(crate) micros: u64,
     /// Bytes that came.
     pub(crate) bytes: u64,
-    connect: u64,
-    read: u64,
-    write: u64,
-    timeout: u64,
+    pub(crate) connect: u64,
+    pub(crate) read: u64,
+    pub(crate) write: u64,
+    pub(crate) timeout: u64,
     /// Answers from 400 on.
-    status: u64,
+    pub(crate) status: u64,
     /// Microseconds from a request to its answer.
     pub(crate) p50: u64,
     pub(crate) p99: u64,
@@ -76,6 +83,16 @@ impl Done {
 }
 
 impl Load {
+    /// Whether it lasts as long as a round, and consists of requests.
+    pub(crate) fn is_timed(self) -> bool {
+        !matches!(self, Self::Download | Self::Upload)
+    }
+
+    /// Whether it is put on the port that speaks TLS.
+    pub(crate) fn is_secure(self) -> bool {
+        matches!(self, Self::Streams { .. } | Self::Handshakes)
+    }
+
     /// Puts it on the proxy at a port. Requests take so many seconds; a stream takes what it takes.
     pub(crate) fn run(self, port: u16, path: &str, seconds: u32, folder: &Path) -> Result<Done> {
         match self {
@@ -97,6 +114,12 @@ impl Load {
                 let line = line.with_context(|| format!("wrk printed no figures: {printed}"))?;
                 Ok(serde_json::from_str(line)?)
             }
+            Self::Streams {
+                connections,
+                streams,
+            } => wire::streams(port, path, seconds, (connections, streams)),
+            Self::Handshakes => wire::handshakes(port, path, seconds, folder),
+            Self::Echo { tunnels } => wire::echo(port, path, seconds, tunnels),
             Self::Download => download(port, path),
             Self::Upload => upload(port, path),
         }

@@ -31,6 +31,7 @@ mod scenario;
 mod split;
 mod start;
 mod verify;
+mod wire;
 mod workers;
 
 use std::fs;
@@ -96,6 +97,7 @@ fn compare(arguments: &Arguments) -> Result<()> {
     process::run_on(&[arguments.load_core])?;
     let folder = std::env::temp_dir().join(format!("pardon-compare-{}", std::process::id()));
     let _scratch = Scratch::new(&folder)?;
+    wire::issue(&folder)?;
     let (_origin, ports) = start_origin(arguments.load_core)?;
     let ground = Ground {
         proxy_core: arguments.proxy_core,

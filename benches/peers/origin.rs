@@ -183,6 +183,7 @@ impl Origin {
                 stream.write_all(&answer).await
             }
             b"/gib" => stream_gib(stream).await,
+            b"/echo" => echo(stream).await,
             b"/upload" => {
                 let length = content_length(head).ok_or(io::ErrorKind::InvalidData)?;
                 self.count(stream, length, already).await?;
@@ -253,6 +254,23 @@ async fn stream_gib(stream: &mut TcpStream) -> io::Result<()> {
         stream.write_all(&piece).await?;
     }
     Ok(())
+}
+
+/// Switches to a tunnel that sends back what comes, until its end.
+async fn echo(stream: &mut TcpStream) -> io::Result<()> {
+    let head =
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    stream.write_all(head).await?;
+    let mut buffer = vec![0; HEAD];
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                let come = buffer.get(..read).unwrap_or_default();
+                stream.write_all(come).await?;
+            }
+        }
+    }
 }
 
 fn content_length(head: &[u8]) -> Option<u64> {

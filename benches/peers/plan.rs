@@ -65,14 +65,21 @@ impl Plan {
         !self.scenarios.is_empty() || self.extras.iter().any(|extra| extra.has_load)
     }
 
+    /// Whether h2load is needed.
+    pub(crate) fn needs_streams(&self) -> bool {
+        let mut scenarios = self.scenarios.iter();
+        scenarios.any(|(scenario, _)| matches!(scenario.task.load, Load::Streams { .. }))
+    }
+
     /// About how many minutes it takes with so many builds of Pardon.
     pub(crate) fn minutes(&self, builds: usize) -> f64 {
         let scenarios = self.scenarios.iter().map(|(scenario, peers)| {
             let ours = peers.iter().filter(|peer| peer.is_pardon()).count();
             let contenders = peers.len() - ours + ours * builds;
-            let seconds = match scenario.task.load {
-                Load::Requests { .. } => f64::from(self.pace.seconds),
-                Load::Download | Load::Upload => 0.6,
+            let seconds = if scenario.task.load.is_timed() {
+                f64::from(self.pace.seconds)
+            } else {
+                0.6
             };
             let rounds = float(self.pace.rounds as u64) * (seconds + 0.1);
             float(contenders as u64) * (rounds + f64::from(self.pace.warm_up) + 0.5)

@@ -25,6 +25,12 @@ const WRK: Program = Program {
     version: "-v",
     without: "idle, start",
 };
+const H2LOAD: Program = Program {
+    name: "h2load",
+    package: "nghttp2-client",
+    version: "--version",
+    without: "all but pass-h2-tls",
+};
 const NGINX: Program = Program {
     name: "nginx",
     package: "nginx-light",
@@ -87,6 +93,7 @@ fn needed(plan: &Plan) -> Vec<&'static Program> {
     let haproxies = [Peer::Haproxy, Peer::HaproxyRaw, Peer::Relay];
     let all = [
         (&WRK, plan.needs_load()),
+        (&H2LOAD, plan.needs_streams()),
         (&NGINX, plan.needs(Peer::Nginx)),
         (&HAPROXY, haproxies.iter().any(|peer| plan.needs(*peer))),
         (&CADDY, plan.needs(Peer::Caddy)),

@@ -3,7 +3,6 @@
 use crate::contest::{Kept, Outcome, Ratio};
 use crate::extra::{Extra, Measured};
 use crate::figures::{Figures, Spread};
-use crate::load::Load;
 use crate::scenario::Scenario;
 use crate::split::Split;
 
@@ -14,7 +13,7 @@ const QUIET: f64 = 3.0;
 pub(crate) fn print(scenario: &Scenario, outcome: &Outcome) {
     println!("\n{}: {}", scenario.name, scenario.about);
     println!("  each answered with {}", outcome.answers);
-    if matches!(scenario.task.load, Load::Requests { .. }) {
+    if scenario.task.load.is_timed() {
         requests(&outcome.figures);
         outcome.threads.iter().for_each(threads);
     } else {

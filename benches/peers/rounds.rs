@@ -71,8 +71,8 @@ impl Task {
     /// What is asked for once before and after it, to see that all answer alike: not a stream.
     pub(crate) fn asked(self) -> &'static str {
         match self.load {
-            Load::Requests { .. } => self.path,
-            Load::Download | Load::Upload => "/tiny",
+            Load::Requests { .. } | Load::Streams { .. } | Load::Handshakes => self.path,
+            Load::Echo { .. } | Load::Download | Load::Upload => "/tiny",
         }
     }
 }
@@ -108,7 +108,12 @@ fn round(
     let (begun, busy) = (Instant::now(), process::busy(ground.proxy_core)?);
     let before = contender.process.accounts()?;
     let load = task.load;
-    let done = load.run(contender.port, task.path, seconds, &ground.folder)?;
+    let port = if load.is_secure() {
+        contender.secure
+    } else {
+        contender.port
+    };
+    let done = load.run(port, task.path, seconds, &ground.folder)?;
     // Requests that were under way when the load ended belong to it.
     thread::sleep(REST);
     let spent = contender.process.accounts()?.since(&before);

@@ -108,6 +108,45 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         bounds: &[bound("pass-tiny-close", BOTH, 1.0)],
     },
     Scenario {
+        name: "pass-h2-tls",
+        about: "1 KB answers by HTTP/2 over TLS, 32 connections of 8 streams",
+        setup: Setup::Tls,
+        task: Task {
+            load: Load::Streams {
+                connections: 32,
+                streams: 8,
+            },
+            path: "/1k",
+            status: 200,
+        },
+        peers: &[Peer::Pardon, Peer::Nginx, Peer::Haproxy],
+        bounds: &[bound("pass-h2-tls", BOTH, 1.5)],
+    },
+    Scenario {
+        name: "tls-handshakes",
+        about: "a full handshake and a tiny answer, each on a connection of its own",
+        setup: Setup::Tls,
+        task: Task {
+            load: Load::Handshakes,
+            path: "/tiny",
+            status: 200,
+        },
+        peers: &[Peer::Pardon, Peer::Nginx, Peer::Haproxy],
+        bounds: &[bound("tls-handshakes", BOTH, 1.5)],
+    },
+    Scenario {
+        name: "websocket",
+        about: "an echo of 125 bytes through a tunnel, 32 at once",
+        setup: Setup::Pass,
+        task: Task {
+            load: Load::Echo { tunnels: 32 },
+            path: "/echo",
+            status: 200,
+        },
+        peers: &[Peer::Pardon, Peer::Nginx, Peer::Haproxy],
+        bounds: &[bound("websocket", BOTH, 1.5)],
+    },
+    Scenario {
         name: "replace-page",
         about: "8 KB failures become the page; nothing kept",
         setup: Setup::Page,

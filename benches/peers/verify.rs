@@ -61,7 +61,7 @@ fn shape(ground: &Ground, contender: &Contender, setup: Setup, path: &str) -> Re
         let origins = field(&head, "x-request-id").context("the origin got no request ID")?;
         field(&head, "x-forwarded-for").context("the origin got no X-Forwarded-For")?;
         ensure!(
-            setup == Setup::Pass || id.as_deref() == Some(origins),
+            matches!(setup, Setup::Pass | Setup::Tls) || id.as_deref() == Some(origins),
             "the origin got the ID {origins}, the visitor {id:?}"
         );
     }

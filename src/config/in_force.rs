@@ -17,7 +17,6 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("intercept.reveal", &[]),
     ("intercept.disguise", &[]),
     ("pages.theme", &["plain"]),
-    ("pages.languages", &[]),
     ("pages.refresh", &[]),
     ("pages.qr", &[]),
     ("maintenance", &[]),

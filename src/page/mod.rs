@@ -13,6 +13,8 @@ mod escape;
 mod folder;
 mod format;
 mod grpc;
+mod language;
+mod locales;
 mod markup;
 mod negotiate;
 mod notice;
@@ -115,12 +117,12 @@ impl Pages {
             None => (Folder::default(), Vec::new()),
         };
         problems.extend(unreadable);
-        let english = Catalogue::english();
+        let languages = locales::chosen(&pages.languages, &templates, &mut problems);
         let untried = Self {
             books: books(&templates, &mut problems),
             brand,
-            languages: vec![Arc::clone(&english)],
-            english,
+            languages,
+            english: locales::english(),
         };
         match untried.tried(&templates) {
             Ok(pages) if problems.is_empty() => return Ok(pages),
@@ -130,12 +132,13 @@ impl Pages {
         Err(problems)
     }
 
-    /// What a request wants; `replaced` is the `Content-Type` of the answer that the page stands in for.
+    /// The format and the language that a request wants; `replaced` is the `Content-Type` of the answer that the page stands in for.
     #[must_use]
     pub fn negotiate(&self, headers: &HeaderMap, replaced: Option<&HeaderValue>) -> Wanted {
+        let there: Vec<&str> = self.languages().collect();
         Wanted {
             format: negotiate::format(headers, replaced),
-            language: 0,
+            language: language::choose(headers, &there),
         }
     }
 

@@ -19,6 +19,7 @@ mod explain;
 mod failures;
 mod forwarding;
 mod health;
+mod languages;
 mod layout;
 mod live_apps;
 mod log;

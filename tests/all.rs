@@ -25,6 +25,7 @@ mod live_apps;
 mod log;
 mod lookup;
 mod pages;
+mod parts;
 mod passing;
 mod policy;
 mod pool;

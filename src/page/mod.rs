@@ -28,7 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, RETRY_AFTER};
+use http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 
@@ -71,6 +71,8 @@ pub struct Wanted {
     pub format: Format,
     /// The place of the language among those of the route's pages.
     language: usize,
+    /// Whether nobody would see a page: it is asked for as a part of another one.
+    is_part: bool,
 }
 
 /// A complete response, but for the header with the request ID. For HEAD the body is left away by whoever sends it.
@@ -139,6 +141,7 @@ impl Pages {
         Wanted {
             format: negotiate::format(headers, replaced),
             language: language::choose(headers, &there),
+            is_part: negotiate::is_part(headers),
         }
     }
 
@@ -153,6 +156,7 @@ impl Pages {
         Some(Wanted {
             format,
             language: language.map_or(Some(0), place)?,
+            is_part: false,
         })
     }
 
@@ -168,6 +172,9 @@ impl Pages {
         let Some(book) = self.books.iter().find(|book| book.format == wanted.format) else {
             return grpc::page(context, language);
         };
+        if wanted.is_part {
+            return empty(language, context);
+        }
         let values = Values::new(context, &self.brand, language);
         match book.render(context.status.as_u16(), wanted.language, &values) {
             Some((sheet, body)) => page(sheet, book.format, language, context, body),
@@ -253,6 +260,15 @@ fn page(
         language: Arc::clone(&language.language),
         template: Arc::clone(&sheet.name),
     }
+}
+
+/// What a browser gets in place of an image, a script, a style or a font: the status and the headers.
+fn empty(language: &Catalogue, context: &PageContext<'_>) -> Page {
+    let sheet = Sheet::new("none", Format::Text, false);
+    let mut page = page(&sheet, Format::Text, language, context, Vec::new());
+    page.headers.remove(CONTENT_TYPE);
+    page.headers.remove(CONTENT_LANGUAGE);
+    page
 }
 
 /// What is left when even the built-in template fails.

@@ -12,7 +12,6 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("intercept.reveal", &[]),
     ("intercept.disguise", &[]),
     ("pages.theme", &["plain"]),
-    ("pages.languages", &[]),
     ("pages.refresh", &[]),
     ("pages.qr", &[]),
     ("maintenance", &[]),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pages {
-    /// A folder of own templates, `*.html.tera`, `*.json.tera`, `*.txt.tera`, `*.xml.tera`; the built-in theme when absent.
+    /// A folder of own templates, `*.html.tera`, `*.json.tera`, `*.txt.tera`, `*.xml.tera`, and words, `locales/*.toml`; the built-in theme when absent.
     pub folder: Option<PathBuf>,
     /// The built-in theme: `"plain"`.
     pub theme: String,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 use serde::Deserialize;
@@ -12,17 +12,6 @@ use tera::{Map, Value};
 
 use super::brand::percent_encoded;
 use super::{Notice, escape};
-
-static ENGLISH: LazyLock<Arc<Catalogue>> = LazyLock::new(|| {
-    #[expect(
-        clippy::expect_used,
-        reason = "the catalogue is part of the binary and a test parses it"
-    )]
-    Arc::new(
-        Catalogue::parse(include_str!("../../templates/locales/en.toml"))
-            .expect("the built-in catalogue is complete"),
-    )
-});
 
 /// The texts of one language.
 pub(super) struct Catalogue {
@@ -71,11 +60,6 @@ pub(super) enum CatalogueError {
 }
 
 impl Catalogue {
-    /// The English texts, to which every language falls back.
-    pub(super) fn english() -> Arc<Self> {
-        Arc::clone(&ENGLISH)
-    }
-
     /// Reads a catalogue.
     pub(super) fn parse(text: &str) -> Result<Self, CatalogueError> {
         let source: Source = toml::from_str(text).map_err(CatalogueError::Unreadable)?;
@@ -282,11 +266,12 @@ fn labels(texts: BTreeMap<String, String>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::locales;
     use super::*;
 
     #[test]
     fn every_notice_has_words_for_every_status() {
-        let english = Catalogue::english();
+        let english = locales::english();
         for notice in Notice::ALL {
             for status in 100..=999 {
                 let entry = english.find(notice, status).unwrap();
@@ -298,7 +283,7 @@ mod tests {
     #[test]
     fn no_text_needs_escaping_or_says_what_a_visitor_cannot_use() {
         let words = include_str!("../../templates/locales/en.toml");
-        for entry in Catalogue::english().entries.values() {
+        for entry in locales::english().entries.values() {
             assert!(entry.title.is_safe() && entry.message.is_safe());
             assert!(entry.advice.iter().flatten().all(Value::is_safe));
         }
@@ -318,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_post_is_told_what_became_of_it() {
-        let english = Catalogue::english();
+        let english = locales::english();
         let cases = [
             (Notice::AppFailed, 500, "may or may not have gone through"),
             (Notice::AppTooSlow, 504, "may or may not have gone through"),

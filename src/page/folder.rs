@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Format, PageProblem};
+use super::{Format, PageProblem, locales};
 
 /// Built-in templates stand in this folder beside the own ones.
 pub(super) const BUILT_IN: &str = "pardon/";
@@ -33,8 +33,8 @@ pub(super) enum Serves {
 }
 
 impl Folder {
-    /// Reads all templates of a folder and those below. What begins with a dot is left alone (Kubernetes keeps its
-    /// copies of a mounted folder there), and so is what is no template. Without what cannot be read, if anything.
+    /// Reads all templates of a folder and those below, and the catalogues. What begins with a dot is left alone (Kubernetes keeps its
+    /// copies of a mounted folder there), and so is what is neither. Without what cannot be read, if anything.
     pub(super) fn read(path: &Path) -> (Self, Vec<PageProblem>) {
         let mut folder = Self {
             path: path.to_owned(),
@@ -50,6 +50,14 @@ impl Folder {
         self.sources
             .iter()
             .filter(move |(name, _)| name.ends_with(format.suffix()))
+            .map(|(name, source)| (name.as_str(), source.as_str()))
+    }
+
+    /// The catalogues of own words.
+    pub(super) fn catalogues(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sources
+            .iter()
+            .filter(|(name, _)| is_catalogue(name))
             .map(|(name, source)| (name.as_str(), source.as_str()))
     }
 
@@ -70,10 +78,7 @@ impl Folder {
     }
 
     fn read_file(&mut self, file: &Path, name: String, problems: &mut Vec<PageProblem>) {
-        if Path::new(&name)
-            .extension()
-            .is_none_or(|extension| extension != "tera")
-        {
+        if !has_extension(&name, "tera") && !is_catalogue(&name) {
             return;
         }
         match checked_name(file, &name).and_then(|()| source(file)) {
@@ -105,6 +110,15 @@ impl Serves {
             }
         }
     }
+}
+
+fn has_extension(name: &str, wanted: &str) -> bool {
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|extension| extension == wanted)
+}
+
+fn is_catalogue(name: &str) -> bool {
+    name.starts_with(locales::OWN) && has_extension(name, "toml")
 }
 
 /// The names in a folder, in order, so that problems come in the same order every time.

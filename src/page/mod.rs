@@ -13,6 +13,8 @@ mod escape;
 mod folder;
 mod format;
 mod grpc;
+mod language;
+mod locales;
 mod markup;
 mod negotiate;
 mod notice;
@@ -26,7 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, RETRY_AFTER};
+use http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 
@@ -69,6 +71,8 @@ pub struct Wanted {
     pub format: Format,
     /// The place of the language among those of the route's pages.
     language: usize,
+    /// Whether nobody would see a page: it is asked for as a part of another one.
+    is_part: bool,
 }
 
 /// A complete response, but for the header with the request ID. For HEAD the body is left away by whoever sends it.
@@ -115,12 +119,12 @@ impl Pages {
             None => (Folder::default(), Vec::new()),
         };
         problems.extend(unreadable);
-        let english = Catalogue::english();
+        let languages = locales::chosen(&pages.languages, &templates, &mut problems);
         let untried = Self {
             books: books(&templates, &mut problems),
             brand,
-            languages: vec![Arc::clone(&english)],
-            english,
+            languages,
+            english: locales::english(),
         };
         match untried.tried(&templates) {
             Ok(pages) if problems.is_empty() => return Ok(pages),
@@ -130,12 +134,14 @@ impl Pages {
         Err(problems)
     }
 
-    /// What a request wants; `replaced` is the `Content-Type` of the answer that the page stands in for.
+    /// The format and the language that a request wants; `replaced` is the `Content-Type` of the answer that the page stands in for.
     #[must_use]
     pub fn negotiate(&self, headers: &HeaderMap, replaced: Option<&HeaderValue>) -> Wanted {
+        let there: Vec<&str> = self.languages().collect();
         Wanted {
             format: negotiate::format(headers, replaced),
-            language: 0,
+            language: language::choose(headers, &there),
+            is_part: negotiate::is_part(headers),
         }
     }
 
@@ -150,6 +156,7 @@ impl Pages {
         Some(Wanted {
             format,
             language: language.map_or(Some(0), place)?,
+            is_part: false,
         })
     }
 
@@ -165,6 +172,9 @@ impl Pages {
         let Some(book) = self.books.iter().find(|book| book.format == wanted.format) else {
             return grpc::page(context, language);
         };
+        if wanted.is_part {
+            return empty(language, context);
+        }
         let values = Values::new(context, &self.brand, language);
         match book.render(context.status.as_u16(), wanted.language, &values) {
             Some((sheet, body)) => page(sheet, book.format, language, context, body),
@@ -250,6 +260,15 @@ fn page(
         language: Arc::clone(&language.language),
         template: Arc::clone(&sheet.name),
     }
+}
+
+/// What a browser gets in place of an image, a script, a style or a font: the status and the headers.
+fn empty(language: &Catalogue, context: &PageContext<'_>) -> Page {
+    let sheet = Sheet::new("none", Format::Text, false);
+    let mut page = page(&sheet, Format::Text, language, context, Vec::new());
+    page.headers.remove(CONTENT_TYPE);
+    page.headers.remove(CONTENT_LANGUAGE);
+    page
 }
 
 /// What is left when even the built-in template fails.

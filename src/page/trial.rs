@@ -192,7 +192,10 @@ impl<'a> Trial<'a> {
             for notice in Notice::ALL {
                 for (number, sample) in (0_i32..).zip(self.samples) {
                     let time = Timestamp::constant(1_767_323_045 + i64::from(number), 0);
-                    self.render(&sample.context(status, notice, time))?;
+                    let first = notice == Notice::AppFailed || Some(code) == statuses.first();
+                    // Languages differ in their words alone, so one sample a status tells whether these fit.
+                    let languages = if number == 0 && first { usize::MAX } else { 1 };
+                    self.render(&sample.context(status, notice, time), languages)?;
                 }
             }
         }
@@ -203,9 +206,13 @@ impl<'a> Trial<'a> {
         })
     }
 
-    fn render(&mut self, context: &PageContext<'_>) -> Result<(), Vec<PageProblem>> {
-        let begun = Instant::now();
-        for language in &self.pages.languages {
+    fn render(
+        &mut self,
+        context: &PageContext<'_>,
+        languages: usize,
+    ) -> Result<(), Vec<PageProblem>> {
+        for language in self.pages.languages.iter().take(languages) {
+            let begun = Instant::now();
             let values = Values::new(context, &self.pages.brand, language);
             let page = self
                 .book
@@ -217,12 +224,12 @@ impl<'a> Trial<'a> {
             }
             self.check(&page, context)
                 .map_err(|problem| vec![problem])?;
-        }
-        if begun.elapsed() > SLOW {
-            let slow = self.problem("takes too long to make a page");
-            return Err(vec![
-                slow.hint("a loop over a path turns once for each of its characters"),
-            ]);
+            if begun.elapsed() > SLOW {
+                let slow = self.problem("takes too long to make a page");
+                return Err(vec![
+                    slow.hint("a loop over a path turns once for each of its characters"),
+                ]);
+            }
         }
         Ok(())
     }

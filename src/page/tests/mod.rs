@@ -54,6 +54,7 @@ fn wanted(format: Format) -> Wanted {
     Wanted {
         format,
         language: 0,
+        is_part: false,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::config::{Config, Listen, Report};
 use crate::incident::{Incidents, Recording, StoreError};
 use crate::proxy::{Body, Proxies, Snapshot, Worker};
 use crate::request_id::IdKey;
-use crate::server::{Handler, Incoming, Peer, Server, Settings, Unreadable};
+use crate::server::{Handler, Incoming, Listener, Peer, Server, Settings, Tls, Unreadable};
 use crate::telemetry::Meters;
 use crate::upstream;
 
@@ -72,20 +72,16 @@ impl Gateway {
         let token = token(config)?;
         let secure = Secure::read(config, None)?.map(Secured::show);
         let tls = secure.as_ref().map(|secure| &secure.tls);
-        let mut inherited = Inherited::take()?;
-        let listeners = first(doors(&config.server.listen, tls, &[], &mut inherited)?);
-        inherited.warn();
-        let files = unix::files(&config.server.listen);
+        let (listeners, files) = listen(config, tls)?;
         let operators = bind_operators(&config.admin)?;
-        let unstored = |error: StoreError| Report::of(error.to_string(), error.hint());
-        let (incidents, recording) = Incidents::start(&config.incidents).map_err(unstored)?;
+        let started = Incidents::start(&config.incidents);
+        let (incidents, recording) = started.map_err(|error| unstored(&error))?;
         let failed = |error: io::Error| Report::of(format!("cannot start: {error}"), "");
         let upstreams = || apps.iter().map(|app| Arc::clone(&app.upstream));
         let watch = upstream::Watch::start(upstreams()).map_err(failed)?;
         let asked = Arc::new(upstream::Apps::new(upstreams()));
         let key = Arc::new(IdKey::with_floor(incidents.newest_millis()));
-        let kept = incidents.clone();
-        let meters = Arc::new(Meters::new(workers));
+        let (kept, meters) = (incidents.clone(), Arc::new(Meters::new(workers)));
         let (in_force, settled) = tokio::sync::watch::channel(Arc::new(snapshot));
         let counted = Arc::clone(&meters);
         let make = move |number| {
@@ -234,6 +230,22 @@ impl Handler for Proxies {
     fn hurry(&self) {
         Self::hurry(self);
     }
+}
+
+fn unstored(error: &StoreError) -> Report {
+    Report::of(error.to_string(), error.hint())
+}
+
+/// The listeners of a process that begins: bound, or handed to it; and the files of those at a path.
+fn listen(
+    config: &Config,
+    tls: Option<&Arc<Tls>>,
+) -> Result<(Vec<Listener>, Vec<SocketFile>), Report> {
+    let listen = &config.server.listen;
+    let mut inherited = Inherited::take()?;
+    let listeners = first(doors(listen, tls, &[], &mut inherited)?);
+    inherited.warn();
+    Ok((listeners, unix::files(listen)))
 }
 
 fn settings(config: &Config, workers: usize) -> Settings {

@@ -39,6 +39,7 @@ mod reload;
 mod replacing;
 mod request_id;
 mod shutdown;
+mod smuggling;
 mod sockets;
 mod store;
 mod streaming;

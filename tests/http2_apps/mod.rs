@@ -1,7 +1,9 @@
 //! Apps that speak HTTP/2.
 
 mod grpc;
+mod misbehaving;
 mod origin;
+mod secured;
 
 use std::sync::Arc;
 use std::thread;

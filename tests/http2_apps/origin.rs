@@ -1,16 +1,27 @@
 //! A scripted app of HTTP/2, by the `h2` crate.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::future::poll_fn;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::eventually;
+
+/// An answer of which nothing was taken for this long is stalled.
+const STALLED: Duration = Duration::from_millis(300);
 
 /// How it behaves.
 #[derive(Clone, Copy)]
@@ -36,11 +47,13 @@ struct Seen {
     connections: AtomicUsize,
     now: AtomicUsize,
     most: AtomicUsize,
+    /// Answers that wait for the proxy to take more.
+    stalled: AtomicUsize,
 }
 
 /// An app on a free loopback port; it ends with this value.
 pub(super) struct H2Origin {
-    address: SocketAddr,
+    url: String,
     seen: Arc<Seen>,
     /// Dropped, it ends the app.
     _end: oneshot::Sender<()>,
@@ -48,6 +61,16 @@ pub(super) struct H2Origin {
 
 impl H2Origin {
     pub(super) fn new(script: Script) -> Self {
+        Self::start(script, None)
+    }
+
+    /// One behind TLS.
+    pub(super) fn within(tls: ServerConfig) -> Self {
+        Self::start(Script::default(), Some(TlsAcceptor::from(Arc::new(tls))))
+    }
+
+    fn start(script: Script, tls: Option<TlsAcceptor>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -62,15 +85,15 @@ impl H2Origin {
         let serve = async move {
             while let Ok((stream, _)) = listener.accept().await {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
-                let seen = Arc::clone(&shared);
+                let (seen, tls) = (Arc::clone(&shared), tls.clone());
                 tokio::spawn(async move {
-                    let mut builder = Builder::new();
-                    builder.max_concurrent_streams(script.streams);
-                    let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else {
-                        return;
-                    };
-                    while let Some(Ok((request, respond))) = connection.accept().await {
-                        tokio::spawn(answer(request, respond, script, Arc::clone(&seen)));
+                    match tls {
+                        None => converse(stream, script, seen).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                converse(stream, script, seen).await;
+                            }
+                        }
                     }
                 });
             }
@@ -84,14 +107,14 @@ impl H2Origin {
             });
         });
         Self {
-            address,
+            url: format!("{scheme}://{address}"),
             seen,
             _end: end,
         }
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     pub(super) fn requests(&self) -> Vec<Request<()>> {
@@ -102,9 +125,30 @@ impl H2Origin {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
+    /// Waits until so many of its answers to `/big` wait for the proxy.
+    pub(super) fn when_stalled(&self, many: usize) {
+        eventually("the answers to be stalled", || {
+            (self.seen.stalled.load(Ordering::SeqCst) >= many).then_some(())
+        });
+    }
+
     /// The most requests that it has had at once.
     pub(super) fn most_at_once(&self) -> usize {
         self.seen.most.load(Ordering::SeqCst)
+    }
+}
+
+async fn converse<T>(stream: T, script: Script, seen: Arc<Seen>)
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut builder = Builder::new();
+    builder.max_concurrent_streams(script.streams);
+    let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else {
+        return;
+    };
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        tokio::spawn(answer(request, respond, script, Arc::clone(&seen)));
     }
 }
 
@@ -123,6 +167,9 @@ async fn answer(
         requests.push(Request::from_parts(head, ()));
         requests.len() - 1
     };
+    if path == "/never" {
+        drop(poll_fn(|cx| respond.poll_reset(cx)).await);
+    }
     let status = if path == "/fail" { 500 } else { 200 };
     let response = Response::builder().status(status).header("x-app", "one");
     let response = response.body(()).unwrap();
@@ -145,10 +192,7 @@ async fn answer(
                 send(&mut sending, Bytes::from(vec![b'.'; 512 * 1024])).await;
                 sending.send_reset(Reason::INTERNAL_ERROR);
             }
-            "/big" => {
-                let piece = Bytes::from(vec![b'.'; 64 * 1024]);
-                while send(&mut sending, piece.clone()).await {}
-            }
+            "/big" => send_for_ever(&mut sending, &seen).await,
             "/fail" => {
                 let text = "hunter2 and the stack of it";
                 send(&mut sending, Bytes::from_static(text.as_bytes())).await;
@@ -161,6 +205,22 @@ async fn answer(
         }
     }
     seen.now.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Sends for as long as the proxy takes it; one that takes no more is counted.
+async fn send_for_ever(sending: &mut SendStream<Bytes>, seen: &Seen) {
+    let piece = Bytes::from(vec![b'.'; 64 * 1024]);
+    loop {
+        match timeout(STALLED, send(sending, piece.clone())).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(_) => break,
+        }
+    }
+    seen.stalled.fetch_add(1, Ordering::SeqCst);
+    sending.reserve_capacity(0);
+    // It keeps what was sent open until the proxy leaves.
+    drop(poll_fn(|cx| sending.poll_reset(cx)).await);
 }
 
 fn end(sending: &mut SendStream<Bytes>, trailers: HeaderMap) {
@@ -177,7 +237,7 @@ async fn send(sending: &mut SendStream<Bytes>, mut piece: Bytes) -> bool {
     while !piece.is_empty() {
         sending.reserve_capacity(piece.len());
         while sending.capacity() == 0 {
-            let room = std::future::poll_fn(|cx| sending.poll_capacity(cx)).await;
+            let room = poll_fn(|cx| sending.poll_capacity(cx)).await;
             if !matches!(room, Some(Ok(_))) {
                 return false;
             }

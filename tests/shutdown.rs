@@ -275,3 +275,19 @@ fn a_lack_of_file_descriptors_is_lived_through() {
     assert!(used < took / 2, "{used:?} of CPU in {took:?}");
     assert!(program.is_running());
 }
+
+#[test]
+fn as_many_file_descriptors_are_taken_as_there_may_be() {
+    let origin = Origin::saying(200, "", "fine");
+    let (folder, arguments) = Program::file(&origin, "");
+    let mut command = folder.command_after("ulimit -Sn 256; ulimit -Hn 4096", &arguments);
+    let program = Program::run(folder, &mut command);
+    program.line("may have 4096 files open, fewer than");
+    program.address();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.number())).unwrap();
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let columns: Vec<_> = files.unwrap().split_whitespace().collect();
+    assert_eq!(columns[3..5], ["4096", "4096"]);
+}

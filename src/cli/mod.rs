@@ -4,6 +4,7 @@ pub mod check;
 pub mod completions;
 pub mod config;
 pub mod demo;
+mod descriptors;
 pub mod explain;
 pub mod forget;
 pub mod health;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
+use super::descriptors;
 use super::reload::{Origin, reload};
 use crate::admin::Asks;
 use crate::config::{self, Loaded, Report};
@@ -50,6 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.message());
     }
+    descriptors::raise(loaded.config.server.max_connections);
     on_this_thread(async {
         // Before anybody can know that it listens, so that no signal finds the process without an answer to it.
         let signals = Signals::listen()?;

@@ -307,26 +307,18 @@ async fn receive<H: Handler>(mut inbox: Inbox, hall: Rc<Hall<H>>) {
     }
 }
 
-pub(super) fn begin<H: Handler>(visit: Visit, seat: Seat, shared: Rc<Shared<H>>) {
+pub(super) fn begin<H: Handler>(mut visit: Visit, seat: Seat, shared: Rc<Shared<H>>) {
     let announcing = shared.settings.announcing.as_deref();
-    match visit.stream {
-        Connection::Tcp(mut tcp) if announced::is_expected(announcing, visit.address) => {
-            spawn_local(async move {
-                // Boxed, so that the connection does not hold the room for it.
-                let heard = Box::pin(announced::hear(&mut tcp, visit.address, &shared)).await;
-                if let Some(address) = heard {
-                    let stream = Connection::Tcp(tcp);
-                    let visit = Visit {
-                        stream,
-                        address,
-                        ..visit
-                    };
-                    serve(visit, seat, shared);
-                }
-            });
-        }
-        stream => serve(Visit { stream, ..visit }, seat, shared),
+    if !announced::is_expected(announcing, visit.address) {
+        return serve(visit, seat, shared);
     }
+    spawn_local(async move {
+        // Boxed, so that the connection does not hold the room for it.
+        let heard = announced::hear(&mut visit.stream, visit.address, &shared);
+        if let Some(address) = Box::pin(heard).await {
+            serve(Visit { address, ..visit }, seat, shared);
+        }
+    });
 }
 
 /// Serves a connection whose client is known.

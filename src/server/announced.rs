@@ -9,12 +9,11 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 use ppp::{v1, v2};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Handler;
 use super::shared::Shared;
+use super::socket::Connection;
 
 /// The longest line of version 1, its end included.
 const LINE: usize = 107;
@@ -34,7 +33,7 @@ pub(super) fn is_expected(trusted: Option<&[IpNet]>, peer: SocketAddr) -> bool {
 /// Hears whom a connection comes from; its peer itself where that speaks for nobody, nothing where it does not say, or its worker
 /// drains.
 pub(super) async fn hear<H: Handler>(
-    stream: &mut TcpStream,
+    stream: &mut Connection,
     peer: SocketAddr,
     shared: &Shared<H>,
 ) -> Option<SocketAddr> {
@@ -53,8 +52,9 @@ pub(super) async fn hear<H: Handler>(
 }
 
 /// Reads a header and not a byte more.
-async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
-    let mut header = vec![stream.read_u8().await?];
+async fn read(stream: &mut Connection) -> io::Result<Option<SocketAddr>> {
+    let mut header = vec![0];
+    stream.read_exact(&mut header).await?;
     if header.first() == v2::PROTOCOL_PREFIX.first() {
         read_binary(stream, &mut header).await
     } else {
@@ -62,7 +62,7 @@ async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
     }
 }
 
-async fn read_line(stream: &mut TcpStream, line: &mut Vec<u8>) -> io::Result<Option<SocketAddr>> {
+async fn read_line(stream: &mut Connection, line: &mut Vec<u8>) -> io::Result<Option<SocketAddr>> {
     let mut ahead = [0; LINE];
     while !line.ends_with(b"\n") {
         // The rest mostly has come: it is looked at first, so that none of what follows it is taken.
@@ -91,7 +91,7 @@ async fn read_line(stream: &mut TcpStream, line: &mut Vec<u8>) -> io::Result<Opt
 }
 
 async fn read_binary(
-    stream: &mut TcpStream,
+    stream: &mut Connection,
     header: &mut Vec<u8>,
 ) -> io::Result<Option<SocketAddr>> {
     header.resize(HEAD, 0);

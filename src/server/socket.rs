@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net as unix;
 use std::task::{Context, Poll};
 
+use rustix::net::RecvFlags;
+use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::http1::Stream;
@@ -91,6 +93,28 @@ impl Connection {
             Self::Tcp(tcp) => Loose::Tcp(tcp.into_std()?),
             Self::Unix(unix) => Loose::Unix(unix.into_std()?),
         })
+    }
+
+    /// Looks at what comes next without taking it: how many bytes there are, 0 at the end.
+    ///
+    /// Cancel safe.
+    pub(super) async fn peek(&self, ahead: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => tcp.peek(ahead).await,
+            Self::Unix(unix) => {
+                let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+                let look = || Ok(rustix::net::recv(unix, &mut *ahead, flags)?.0);
+                unix.async_io(Interest::READABLE, look).await
+            }
+        }
+    }
+
+    pub(super) async fn read_exact(&mut self, room: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) => tcp.read_exact(room).await?,
+            Self::Unix(unix) => unix.read_exact(room).await?,
+        };
+        Ok(())
     }
 
     pub(super) fn into_stream(self) -> Stream {

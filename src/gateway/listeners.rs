@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::inherited::Inherited;
 use super::unix;
@@ -59,7 +59,10 @@ pub(super) fn doors(
         };
         match opened {
             Ok(socket) => doors.push(Door::Opened(Listener { socket, tls })),
-            Err(error) => problems.add(Report::of(cannot_listen(listen, &error), "")),
+            Err(error) => {
+                let title = cannot_listen(listen, &error);
+                problems.add(Report::of(title, inherited.hint()));
+            }
         }
     }
     if problems.is_empty() {
@@ -140,13 +143,21 @@ fn listen(address: SocketAddr) -> io::Result<Socket> {
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
-    // The kernel hands both down to the connections.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_notsent_lowat(UNSENT)?;
+    if address.is_ipv6() {
+        // `[::]` is for both families, whatever this machine's default is.
+        socket.set_only_v6(false)?;
+    }
+    tune(&SockRef::from(&socket))?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(Socket::Tcp(socket.into()))
+}
+
+/// Sets what the kernel hands down to the connections.
+pub(super) fn tune(listener: &SockRef<'_>) -> io::Result<()> {
+    listener.set_tcp_nodelay(true)?;
+    listener.set_tcp_notsent_lowat(UNSENT)
 }
 
 fn cannot_listen(address: &Listen, error: &io::Error) -> String {

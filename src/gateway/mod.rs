@@ -48,7 +48,7 @@ pub struct Gateway {
     asks: Option<Asks>,
     server: Server,
     bound: Vec<Bound>,
-    /// Those of listeners at a path.
+    /// Those of listeners that it has bound at a path.
     files: Vec<SocketFile>,
     secure: Option<Secure>,
     admin: Option<Server>,
@@ -188,6 +188,8 @@ impl Gateway {
     /// `server.drain` is over.
     pub async fn drain(&mut self) {
         self.state.drain();
+        // Before the listeners close: whoever comes next to these paths finds them free.
+        self.files.clear();
         self.server.drain();
         self.server.ended().await;
     }
@@ -236,16 +238,17 @@ fn unstored(error: &StoreError) -> Report {
     Report::of(error.to_string(), error.hint())
 }
 
-/// The listeners of a process that begins: bound, or handed to it; and the files of those at a path.
+/// The listeners of a process that begins: bound, or handed to it; and the files of those that it bound at a path.
 fn listen(
     config: &Config,
     tls: Option<&Arc<Tls>>,
 ) -> Result<(Vec<Listener>, Vec<SocketFile>), Report> {
     let listen = &config.server.listen;
     let mut inherited = Inherited::take()?;
+    let own: Vec<_> = listen.iter().filter(|one| !inherited.offers(one)).collect();
     let listeners = first(doors(listen, tls, &[], &mut inherited)?);
     inherited.warn();
-    Ok((listeners, unix::files(listen)))
+    Ok((listeners, unix::files(own)))
 }
 
 fn settings(config: &Config, workers: usize) -> Settings {

@@ -44,7 +44,7 @@ impl Gateway {
         self.in_force.send_replace(Arc::new(snapshot));
         self.server.follow(plan).await;
         let bound = bound(&config.server.listen, self.server.addresses());
-        unix::renew(&mut self.files, &config.server.listen);
+        unix::renew(&mut self.files, &config.server.listen, &self.bound);
         let before = std::mem::replace(&mut self.bound, bound);
         let actual = |bound: &[Bound]| -> Vec<String> {
             bound.iter().map(|it| it.actual.to_string()).collect()

@@ -3,9 +3,12 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use socket2::{Domain, SockAddr, Type};
+
+use super::listeners::Bound;
 use crate::config::Listen;
 
 /// Who may connect: the user that Pardon runs as, and its group.
@@ -25,7 +28,7 @@ pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
             let why = "there is a file of another kind";
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
         }
-        if UnixStream::connect(path).is_ok() {
+        if !is_left_behind(path)? {
             return Err(io::ErrorKind::AddrInUse.into());
         }
         fs::remove_file(path)?;
@@ -36,8 +39,17 @@ pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Whether nobody listens at a socket any more. One that may not be connected to, or has no room just now, is somebody's.
+fn is_left_behind(path: &Path) -> io::Result<bool> {
+    let visitor = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Where its queue is full this would wait for as long as its owner likes.
+    visitor.set_nonblocking(true)?;
+    let connected = visitor.connect(&SockAddr::unix(path)?);
+    Ok(connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
+}
+
 /// The files of these listeners.
-pub(super) fn files(listen: &[Listen]) -> Vec<SocketFile> {
+pub(super) fn files<'a>(listen: impl IntoIterator<Item = &'a Listen>) -> Vec<SocketFile> {
     let file = |listen: &Listen| match listen {
         Listen::Unix(path) => Some(SocketFile {
             path: path.clone(),
@@ -45,16 +57,14 @@ pub(super) fn files(listen: &[Listen]) -> Vec<SocketFile> {
         }),
         Listen::Tcp(_) | Listen::Tls(_) => None,
     };
-    listen.iter().filter_map(file).collect()
+    listen.into_iter().filter_map(file).collect()
 }
 
-/// Keeps the files of those that still listen, and removes the others.
-pub(super) fn renew(files: &mut Vec<SocketFile>, listen: &[Listen]) {
-    for mut former in std::mem::replace(files, self::files(listen)) {
-        if files.iter().any(|file| file.path == former.path) {
-            former.inode = None;
-        }
-    }
+/// Keeps the files of those that still listen, adds those that were not `bound` before, and removes the others.
+pub(super) fn renew(files: &mut Vec<SocketFile>, listen: &[Listen], bound: &[Bound]) {
+    files.retain(|file| listen.contains(&Listen::Unix(file.path.clone())));
+    let is_new = |one: &&Listen| bound.iter().all(|it| it.configured != **one);
+    files.extend(self::files(listen.iter().filter(is_new)));
 }
 
 fn inode(path: &Path) -> Option<(u64, u64)> {

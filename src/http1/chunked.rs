@@ -174,21 +174,22 @@ impl Chunked {
             self.state = State::Over;
             return Ok(Decoded::Over);
         }
+        let end = memchr::memmem::find(input, b"\n\r\n").map(|at| at + 3);
+        let lines = input.get(..end.unwrap_or(input.len())).unwrap_or_default();
         // A line that ends otherwise is not one for everybody.
-        let mut ends = memchr::memchr_iter(b'\n', input);
-        if ends.any(|at| at == 0 || input.get(at - 1) != Some(&b'\r')) {
+        let mut ends = memchr::memchr_iter(b'\n', lines);
+        if ends.any(|at| at == 0 || lines.get(at - 1) != Some(&b'\r')) {
             return Err(Malformed("a trailer's line ends in a bare LF"));
         }
-        if memchr::memmem::find(input, b"\n\r\n").is_none() {
-            return if input.len() > MOST {
-                Err(Malformed("its trailers are too long"))
-            } else {
-                Ok(Decoded::More)
-            };
+        if lines.len() > MOST {
+            return Err(Malformed("its trailers are too long"));
+        }
+        if end.is_none() {
+            return Ok(Decoded::More);
         }
         let mut fields = [httparse::EMPTY_HEADER; TRAILERS];
         let malformed = Malformed("its trailers are no header fields");
-        let (length, fields) = match httparse::parse_headers(input, &mut fields) {
+        let (length, fields) = match httparse::parse_headers(lines, &mut fields) {
             Ok(httparse::Status::Complete(parsed)) => parsed,
             Err(httparse::Error::TooManyHeaders) => return Err(Malformed(TOO_MANY)),
             _ => return Err(malformed),

@@ -35,6 +35,19 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
+/// Whether an app that hears fields as variables, as those behind CGI, WSGI and PHP do, takes this one for another that a proxy
+/// sets or keeps to itself: `X_Forwarded_For` is `HTTP_X_FORWARDED_FOR` there too.
+fn is_disguised(name: &HeaderName, request_id: &HeaderName) -> bool {
+    let is_other = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
+    let name = name.as_str();
+    if !name.bytes().any(is_other) {
+        return false;
+    }
+    let plain = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let plain = HeaderName::try_from(plain);
+    plain.is_ok_and(|plain| Role::of(&plain) != Role::Other || plain == request_id)
+}
+
 /// A request as the app gets it: the client's method, target and fields, without those that belong to the client's
 /// connection, with those that a proxy sets.
 pub(super) struct Outgoing<'a> {
@@ -77,7 +90,7 @@ impl Head for Outgoing<'_> {
                 Role::Trace => begun.is_none(),
                 // The body's framing is decided anew; a length of 0 is the one that says more than none.
                 Role::ContentLength => value.as_bytes() == b"0",
-                Role::Other => name != request_id,
+                Role::Other => name != request_id && !is_disguised(name, request_id),
             };
             if goes_on && (named.is_empty() || !named.contains(name)) {
                 put(name, &[value.as_bytes()]);
@@ -275,7 +288,7 @@ fn trailer(headers: &HeaderMap, request_id: &HeaderName) -> Option<HeaderValue> 
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .filter(|name| may_trail(name) && name != request_id)
+        .filter(|name| may_trail(name) && name != request_id && !is_disguised(name, request_id))
         .map(|name| name.as_str().to_owned())
         .collect();
     HeaderValue::try_from(names.join(", "))

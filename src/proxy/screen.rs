@@ -17,8 +17,11 @@ use crate::config::Limits;
 ///
 /// The refusal, where it is refused.
 pub(super) fn screen(exchange: &Exchange, limits: &Limits) -> Result<(), Refusal> {
-    if exchange.method == Method::CONNECT {
-        return Err(Refusal::Bad("CONNECT opens no tunnel here"));
+    match exchange.method {
+        Method::CONNECT => return Err(Refusal::Bad("CONNECT opens no tunnel here")),
+        // An app that answers it tells a script what only its browser should know: cookies, and what proxies have added.
+        Method::TRACE => return Err(Refusal::Bad("TRACE is not for visitors")),
+        _ => {}
     }
     target(exchange)?;
     host(exchange)?;

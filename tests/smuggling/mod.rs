@@ -1,6 +1,9 @@
 //! Requests that two parsers could read in two ways, made of parts: each is sent raw, and nothing of it may reach the app.
 
-use crate::support::{Client, Gateway, Origin};
+mod bodies;
+mod plain;
+
+use crate::support::{Client, Gateway, Origin, Program};
 
 /// What a refusal may be.
 const REFUSALS: [u16; 7] = [400, 408, 413, 414, 417, 431, 501];
@@ -108,7 +111,7 @@ const HOSTS: [&str; 22] = [
 ];
 
 /// First lines that are none, or that ask for what is not to be had here.
-const LINES: [&str; 34] = [
+const LINES: [&str; 38] = [
     "GET  / HTTP/1.1",
     "GET /  HTTP/1.1",
     "GET / HTTP/1.1 ",
@@ -143,6 +146,10 @@ const LINES: [&str; 34] = [
     "CONNECT a:80 HTTP/1.1",
     "CONNECT / HTTP/1.1",
     "PRI * HTTP/2.0",
+    "TRACE / HTTP/1.1",
+    "TRACE * HTTP/1.1",
+    "GET http://a/\0 HTTP/1.1",
+    "GET http://[::1/ HTTP/1.1",
 ];
 
 /// Behind each stands what another parser might take for a request of its own.
@@ -228,4 +235,52 @@ fn nothing_that_could_be_read_in_two_ways_reaches_the_app() {
         all.len()
     );
     assert!(origin.requests().is_empty(), "{:?}", origin.requests());
+}
+
+/// Whoever is refused sees a page with an ID that the log knows, and the reason is there for the operator.
+#[test]
+fn a_refusal_is_a_page_whose_id_the_log_knows() {
+    let origin = Origin::saying(200, "", "fine");
+    let program = Program::set(&origin, "");
+    let address = program.address();
+    let host = "Host: shop.example\r\n";
+    let cases = [
+        (
+            format!("GET / HTTP/1.1\n{host}\r\n"),
+            "a line that ends in a bare LF",
+        ),
+        (
+            format!(
+                "POST / HTTP/1.1\r\n{host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+            ),
+            "Content-Length beside Transfer-Encoding",
+        ),
+        (
+            format!("TRACE / HTTP/1.1\r\n{host}\r\n"),
+            "TRACE is not for visitors",
+        ),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "no Host"),
+        (
+            format!("GET / HTTP/1.1\r\n{host}X: a\r\n b\r\n\r\n"),
+            "a header line that goes on",
+        ),
+        (
+            format!("POST / HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n05\r\n"),
+            "broke off",
+        ),
+    ];
+    for (request, reason) in &cases {
+        let answer = Client::connect(address).ask(request);
+        assert_eq!(answer.status, 400, "{request:?}");
+        assert!(answer.text().contains(answer.id()), "{request:?}");
+        let said = program.json(&format!("\"request_id\":\"{}\"", answer.id()));
+        assert_eq!(said["target"], "pardon::refusal");
+        let why = said["reason"].as_str().unwrap();
+        assert!(why.contains(reason), "{request:?}: {why}");
+    }
+    let mut operator = Client::connect(program.admin_address());
+    let metrics = operator.ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let count = format!("pardon_refusals_total {}", cases.len());
+    assert!(metrics.text().contains(&count), "{}", metrics.text());
+    assert!(origin.requests().is_empty());
 }

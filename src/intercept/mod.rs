@@ -5,6 +5,7 @@
 
 mod capture;
 mod decode;
+pub mod disguise;
 mod policy;
 
 use http::{HeaderMap, StatusCode};

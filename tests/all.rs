@@ -16,6 +16,7 @@ mod capture;
 mod commands;
 mod demo;
 mod describing;
+mod disguise;
 mod explain;
 mod failures;
 mod forwarding;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pardon::config::{self, ClientAddress};
-use pardon::incident::{self, Cause, Redactor};
+use pardon::incident::{self, Cause, Incident, Redactor};
 
 use crate::support::recorded::{Framing, Kind, Recorded, recorded, sorted};
 use crate::support::{Answer, End, Gateway, Origin};
@@ -102,7 +102,11 @@ fn every_other_recorded_answer_passes_byte_for_byte() {
             "{name}"
         );
     }
-    assert!(gateway.incidents().is_empty(), "nothing has failed");
+    let disguised = |incident: &Incident| incident.cause == Cause::Disguised;
+    assert!(
+        gateway.incidents().iter().all(disguised),
+        "nothing has failed openly"
+    );
 }
 
 #[test]

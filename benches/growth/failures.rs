@@ -216,6 +216,7 @@ impl Kind {
             reference: (dice.below(10) == 0).then(|| format!("{:016x}", dice.roll())),
             trace_id: (dice.below(2) == 0)
                 .then(|| format!("{:016x}{:016x}", dice.roll(), dice.roll())),
+            evidence: Vec::new(),
             settled: true,
             duration: Duration::from_micros(dice.below(400_000)),
         }

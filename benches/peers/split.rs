@@ -172,6 +172,7 @@ impl Samples {
             }),
             reference: None,
             trace_id: None,
+            evidence: Vec::new(),
             settled: true,
             duration: Duration::from_micros(700),
         }

@@ -31,7 +31,7 @@ pub use incidents::{Incidents, Recording};
 pub use log::log;
 pub use queue::Counts;
 pub use record::{
-    Amendment, BodyRecord, HeaderField, Incident, RequestRecord, Served, UpstreamRecord,
+    Amendment, BodyRecord, Evidence, HeaderField, Incident, RequestRecord, Served, UpstreamRecord,
 };
 pub use redact::{Mark, Redacted, Redactor};
 pub use store::{Losses, StoreError, Trouble};

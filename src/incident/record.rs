@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderName, Version};
 use jiff::Timestamp;
 use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::describe::describe_own;
 use super::{Cause, Fingerprint};
@@ -55,6 +55,9 @@ pub struct Incident {
     pub reference: Option<String>,
     /// The trace that the request belongs to.
     pub trace_id: Option<String>,
+    /// What an answer was found by that did not call itself a failure; where there is none it is not in the JSON.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
     /// Whether its capture has ended; not part of the JSON.
     #[serde(skip)]
     pub settled: bool,
@@ -134,6 +137,19 @@ pub struct Served {
     /// The template that made it.
     #[serde(serialize_with = "shared_text")]
     pub template: Arc<str>,
+}
+
+/// A signature that was found in an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Its name.
+    pub signature: String,
+    /// Whose it is.
+    pub framework: String,
+    /// Its weight; 100 in sum make a failure.
+    pub weight: u32,
+    /// Where it stands: bytes from the beginning of the text, after decoding.
+    pub offset: u64,
 }
 
 /// A header field, in JSON `[name, value]`. The value is text; bytes that are not UTF-8 stand as `\xNN`, and where a value itself holds
@@ -219,6 +235,9 @@ impl Incident {
             fields.iter().map(each).sum()
         };
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let evidence = |evidence: &Evidence| {
+            size_of::<Evidence>() + evidence.signature.len() + evidence.framework.len()
+        };
         let upstream = self.upstream.as_ref();
         size_of::<Self>()
             + self.summary.len()
@@ -231,6 +250,7 @@ impl Incident {
             })
             + text(&self.reference)
             + text(&self.trace_id)
+            + self.evidence.iter().map(evidence).sum::<usize>()
     }
 
     /// How many bytes of body it holds.
@@ -379,6 +399,7 @@ pub(crate) mod tests {
             }),
             reference: None,
             trace_id: None,
+            evidence: Vec::new(),
             settled: true,
             duration: Duration::from_micros(23_456),
         }

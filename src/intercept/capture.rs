@@ -39,7 +39,8 @@ pub struct Raw {
     codings: String,
     max_body: usize,
     seen: u64,
-    ended: bool,
+    /// Whether the body has ended, and its bytes are all here.
+    whole: bool,
     trouble: Option<String>,
 }
 
@@ -71,6 +72,13 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
             seen: 0,
             ended: false,
             trouble: None,
+        }
+    }
+
+    /// Takes what was read of the body before.
+    pub fn begin_with(&mut self, pieces: &[Bytes]) {
+        for piece in pieces {
+            self.keep(piece);
         }
     }
 
@@ -114,11 +122,11 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
 
     fn with(&self, bytes: Vec<u8>) -> Raw {
         Raw {
+            whole: self.ended && bytes.len() as u64 == self.seen,
             bytes,
             codings: self.codings.clone(),
             max_body: self.limits.max_body.bytes(),
             seen: self.seen,
-            ended: self.ended,
             trouble: self.trouble.clone(),
         }
     }
@@ -150,6 +158,19 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
 }
 
 impl Raw {
+    /// The text of an answer that has passed, which takes no decoding; `seen` is what came of the answer, in bytes.
+    #[must_use]
+    pub fn of_text(text: Vec<u8>, seen: u64, whole: bool, trouble: Option<String>) -> Self {
+        Self {
+            max_body: text.len(),
+            bytes: text,
+            codings: String::new(),
+            seen,
+            whole,
+            trouble,
+        }
+    }
+
     /// Whether decoding and reading it takes so long that it is not to be done on a worker.
     #[must_use]
     pub fn is_large(&self) -> bool {
@@ -164,7 +185,7 @@ impl Raw {
     /// Takes the content codings off.
     #[must_use]
     pub fn decoded(self) -> Captured {
-        let whole = self.ended && self.bytes.len() as u64 == self.seen;
+        let whole = self.whole;
         let mut captured = Captured {
             seen: self.seen,
             trouble: self.trouble,

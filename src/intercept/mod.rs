@@ -1,28 +1,46 @@
 //! The verdict over an answer, and the capture of a failed one.
 //!
 //! [`judge`] consumes what the upstream gave; only [`Verdict::Replace`] holds a failed answer, so a passing body
-//! cannot be captured and a failed one cannot be passed on. [`decide`] is the pure rule beneath it.
+//! cannot be captured and a failed one cannot be passed on. [`decide`] is the pure rule beneath it. Where it takes the
+//! answer's text to decide, the verdict is [`Verdict::Look`]; a passing answer may be looked into on its way
+//! ([`disguise`]).
 
 mod capture;
 mod decode;
 pub mod disguise;
+mod look;
 mod policy;
 
-use http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::upstream::{Answer, AnswerBody, UpstreamError};
 
+use disguise::Watch;
+
 pub use capture::{Capture, Captured, Raw};
 pub use decode::{Decoded, decode};
+pub use look::{Ahead, Disguised, Look, Looked};
 pub use policy::Policy;
 
 /// What is to be done with what an upstream gave.
-#[derive(Debug)]
 pub enum Verdict {
     /// It goes to the visitor as it is.
-    Pass(Answer),
+    Pass(Passed),
+    /// That is seen from its text.
+    Look(Box<Look>),
     /// It does not; the visitor gets a page.
     Replace(Failure),
+}
+
+/// An answer that goes to the visitor as it is.
+pub struct Passed {
+    /// Its head, and what is left of its body.
+    pub answer: Answer,
+    /// What was read of the body.
+    pub ahead: Ahead,
+    /// What looks into it on its way.
+    pub watch: Option<Box<Watch>>,
 }
 
 /// A failure that a page takes the place of.
@@ -49,6 +67,29 @@ pub struct FailedAnswer {
     pub head_time: std::time::Duration,
     /// The body, for [`Capture`].
     pub body: AnswerBody,
+    /// What came of looking into it, where it took that to decide.
+    seen: Option<Box<Seen>>,
+}
+
+/// What came of looking into an answer.
+#[derive(Debug)]
+struct Seen {
+    ahead: Vec<Bytes>,
+    disguised: Option<Disguised>,
+}
+
+impl FailedAnswer {
+    /// What was read of its body before it was decided on.
+    #[must_use]
+    pub fn ahead(&self) -> &[Bytes] {
+        self.seen.as_ref().map_or(&[], |seen| &seen.ahead)
+    }
+
+    /// What it was found by, where it does not call itself a failure.
+    #[must_use]
+    pub fn disguised(&self) -> Option<&Disguised> {
+        self.seen.as_ref()?.disguised.as_ref()
+    }
 }
 
 /// What the rule says of an answer's head, and why.
@@ -72,32 +113,74 @@ impl Decision {
     }
 }
 
-/// Gives the verdict over what an upstream gave.
+/// Gives the verdict over what an upstream gave to a request with this method; `sampled` is asked whether a compressed
+/// answer that passes is looked into.
 #[must_use]
-pub fn judge(answer: Result<Answer, UpstreamError>, policy: &Policy) -> Verdict {
+pub fn judge(
+    answer: Result<Answer, UpstreamError>,
+    policy: &Policy,
+    method: &Method,
+    sampled: impl FnOnce(f64) -> bool,
+) -> Verdict {
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => return Verdict::Replace(Failure::Unanswered(error)),
     };
-    if decide(answer.head.status, &answer.head.headers, policy).passes() {
-        return Verdict::Pass(answer);
+    let (status, headers) = (answer.head.status, &answer.head.headers);
+    match decide(status, headers, policy) {
+        Decision::Replace => match policy.look_at_failure(method, status, headers) {
+            Some(watch) => Verdict::Look(Box::new(Look {
+                answer,
+                watch,
+                failed: true,
+            })),
+            None => Verdict::Replace(Failure::Answered(answer.into())),
+        },
+        Decision::PassStatus => {
+            let watch = policy.watch(method, status, headers, sampled);
+            match watch {
+                Some(watch) if policy.replaces_disguised() => Verdict::Look(Box::new(Look {
+                    answer,
+                    watch,
+                    failed: false,
+                })),
+                watch => Verdict::Pass(Passed::new(answer, watch)),
+            }
+        }
+        Decision::PassHeader | Decision::PassType => Verdict::Pass(Passed::new(answer, None)),
     }
-    let Answer {
-        head,
-        body,
-        seat,
-        attempts,
-        begun,
-    } = answer;
-    // The reason phrase stays behind in the head's extensions: nothing of it may reach a page.
-    Verdict::Replace(Failure::Answered(FailedAnswer {
-        status: head.status,
-        headers: head.headers,
-        endpoint: std::sync::Arc::clone(seat.name()),
-        attempts,
-        head_time: begun.elapsed(),
-        body,
-    }))
+}
+
+impl Passed {
+    fn new(answer: Answer, watch: Option<Watch>) -> Self {
+        Self {
+            answer,
+            ahead: Ahead::new(),
+            watch: watch.map(Box::new),
+        }
+    }
+}
+
+impl From<Answer> for FailedAnswer {
+    fn from(answer: Answer) -> Self {
+        let Answer {
+            head,
+            body,
+            seat,
+            attempts,
+            begun,
+        } = answer;
+        // The reason phrase stays behind in the head's extensions: nothing of it may reach a page.
+        Self {
+            status: head.status,
+            headers: head.headers,
+            endpoint: std::sync::Arc::clone(seat.name()),
+            attempts,
+            head_time: begun.elapsed(),
+            body,
+            seen: None,
+        }
+    }
 }
 
 /// The rule over an answer's head, without side effects.

@@ -1,11 +1,14 @@
 //! What a route intercepts, ready to be asked: [`config::Intercept`] with its patterns taken apart.
 
+use std::time::Duration;
+
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::config;
+use super::disguise::{Disguise, Watch};
 use crate::config::units::StatusSet;
+use crate::config::{self, DisguiseMode, Late, Only};
 
 /// A route's rules of interception.
 #[derive(Clone, Debug)]
@@ -22,6 +25,11 @@ pub struct Policy {
     pub capture: config::Capture,
     /// Whether failures are kept at all.
     pub record: bool,
+    /// What is done about failures in disguise; none where nothing is.
+    pub disguise: Option<Disguise>,
+    /// What looks into failures, where the app's own pages pass.
+    leaking: Option<Disguise>,
+    hold: (usize, Duration),
 }
 
 /// Header names, and beginnings of header names.
@@ -49,7 +57,69 @@ impl Policy {
             reference: reference(&settings.reference_pattern),
             capture: settings.capture.clone(),
             record: settings.record,
+            disguise: Disguise::build(&settings.disguise),
+            leaking: (settings.only == Only::Leaking).then(Disguise::of_failures),
+            hold: (
+                settings.disguise.hold_bytes.bytes(),
+                *settings.disguise.hold,
+            ),
         }
+    }
+
+    /// Looks into a passing answer, where that is to be.
+    pub(super) fn watch(
+        &self,
+        method: &Method,
+        status: StatusCode,
+        headers: &HeaderMap,
+        sampled: impl FnOnce(f64) -> bool,
+    ) -> Option<Watch> {
+        let disguise = self.disguise.as_ref()?;
+        if self.has_pass_header(headers) {
+            return None;
+        }
+        let all = disguise.mode == DisguiseMode::Replace;
+        disguise.watch(method, status, headers, || all || sampled(disguise.sample))
+    }
+
+    /// Looks into a failed answer, where it may be a page of the app's own that passes.
+    pub(super) fn look_at_failure(
+        &self,
+        method: &Method,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Option<Watch> {
+        let leaking = self.leaking.as_ref().filter(|_| *method != Method::HEAD)?;
+        leaking.watch_failure(status, headers)
+    }
+
+    /// Whether failures in disguise are replaced.
+    #[must_use]
+    pub fn replaces_disguised(&self) -> bool {
+        self.disguise
+            .as_ref()
+            .is_some_and(|disguise| disguise.mode == DisguiseMode::Replace)
+    }
+
+    /// Whether an answer is broken off when it turns out to be a failure on its way.
+    #[must_use]
+    pub fn aborts_disguised(&self) -> bool {
+        self.replaces_disguised()
+            && self
+                .disguise
+                .as_ref()
+                .is_some_and(|disguise| disguise.late == Late::Abort)
+    }
+
+    /// The status of the page of a failure in disguise.
+    pub(super) fn disguise_status(&self) -> StatusCode {
+        let status = self.disguise.as_ref().map(|disguise| disguise.status);
+        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// How much of an answer is held back while it is looked into, in bytes, and for how long.
+    pub(super) fn hold(&self) -> (usize, Duration) {
+        self.hold
     }
 
     /// Whether answers with this status are intercepted.

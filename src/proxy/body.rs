@@ -10,10 +10,11 @@ use http::StatusCode;
 use http_body::{Frame, SizeHint};
 
 use super::Proxy;
+use super::disguised::{Rest, Watched};
 use super::exchange::Exchange;
 use super::route::Route;
 use crate::telemetry::{COUNTERS, names};
-use crate::upstream::{AnswerBody, AnswerFault, Seat};
+use crate::upstream::{AnswerFault, Seat};
 
 /// The body of a response.
 pub enum Body {
@@ -25,7 +26,7 @@ pub enum Body {
 
 /// A passing answer, watched to its end: one that breaks off aborts the visitor's connection and is recorded.
 pub struct Passing {
-    body: AnswerBody,
+    body: Rest,
     /// Where it comes from.
     seat: Rc<Seat>,
     proxy: Rc<Proxy>,
@@ -34,6 +35,8 @@ pub struct Passing {
     status: StatusCode,
     sent: u64,
     ended: bool,
+    /// What looks into it.
+    watched: Option<Box<Watched>>,
 }
 
 impl Passing {
@@ -42,7 +45,7 @@ impl Passing {
         exchange: &Rc<Exchange>,
         route: &Arc<Route>,
         status: StatusCode,
-        (body, seat): (AnswerBody, Rc<Seat>),
+        (body, seat): (Rest, Rc<Seat>),
     ) -> Self {
         Self {
             body,
@@ -53,7 +56,16 @@ impl Passing {
             status,
             sent: 0,
             ended: false,
+            watched: None,
         }
+    }
+
+    /// The same, looked into.
+    pub(super) fn watched(self, watched: Option<Box<Watched>>) -> Self {
+        // It is dropped as a whole: no field can be taken out of it.
+        let mut passing = self;
+        passing.watched = watched;
+        passing
     }
 
     fn poll_piece(
@@ -63,10 +75,18 @@ impl Passing {
         let piece = self.body.poll_piece(cx);
         match &piece {
             Poll::Ready(Some(Ok(frame))) => {
-                self.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                let data = frame.data_ref().map_or(&b""[..], |data| data);
+                self.sent += data.len() as u64;
+                if self.looks_bad(data) {
+                    self.ended = true;
+                    self.body.close();
+                    return Poll::Ready(Some(Err(AnswerFault::Withheld)));
+                }
             }
             Poll::Ready(Some(Err(fault))) => {
                 self.ended = true;
+                // One record says it: that it broke off.
+                self.watched = None;
                 if let AnswerFault::Request(_) = fault {
                     COUNTERS.client_gone.add_one();
                 } else if self.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -78,10 +98,25 @@ impl Passing {
                         .broken_off(&self.exchange, &self.route, head, fault);
                 }
             }
-            Poll::Ready(None) => self.ended = true,
+            Poll::Ready(None) => {
+                self.ended = true;
+                self.looks_bad(b"");
+            }
             Poll::Pending => {}
         }
         piece
+    }
+
+    /// Looks into a piece; whether the answer is to be broken off for what was found.
+    fn looks_bad(&mut self, data: &[u8]) -> bool {
+        let Some(watched) = &mut self.watched else {
+            return false;
+        };
+        let policy = &self.route.policy;
+        let most = policy.capture.max_body.bytes();
+        let found = watched.feed(data, self.body.is_over(), &self.proxy, most);
+        watched.aborted = found && policy.aborts_disguised();
+        watched.aborted
     }
 }
 
@@ -89,6 +124,10 @@ impl Drop for Passing {
     fn drop(&mut self) {
         if !self.ended && !self.body.is_over() {
             COUNTERS.client_gone.add_one();
+        }
+        if let Some(watched) = self.watched.take() {
+            self.proxy
+                .record_disguised(&self.exchange, &self.route, *watched, self.sent);
         }
         self.proxy
             .note_answer(&self.exchange, &self.route, self.status, self.sent);

@@ -7,10 +7,12 @@ use http::header::UPGRADE;
 use http::{Response, StatusCode, Version};
 
 use super::body::{Body, Passing};
+use super::disguised::{Head, Rest, Watched};
 use super::exchange::Exchange;
 use super::headers::Outgoing;
 use super::route::Route;
 use super::{Proxy, headers, upgrade};
+use crate::intercept::Passed;
 use crate::server::Incoming;
 use crate::upstream::{Answer, RequestBody, Tunnel, UpstreamError};
 
@@ -53,14 +55,24 @@ impl Proxy {
         self: &Rc<Self>,
         exchange: &Rc<Exchange>,
         route: &Arc<Route>,
-        answer: Answer,
+        passed: Passed,
     ) -> Response<Body> {
+        let Passed {
+            answer,
+            ahead,
+            watch,
+        } = passed;
         let Answer {
             mut head,
             body,
             seat,
-            ..
+            attempts,
+            begun,
         } = answer;
+        let watched = watch.map(|watch| {
+            let head = Head::new(&head, seat.name(), attempts, begun.elapsed());
+            Box::new(Watched::new(watch, head))
+        });
         let protocol = (head.status == StatusCode::SWITCHING_PROTOCOLS)
             .then(|| head.headers.remove(UPGRADE))
             .flatten();
@@ -76,7 +88,8 @@ impl Proxy {
         }
         // The version is this connection's, not the app's.
         head.version = Version::HTTP_11;
-        let passing = Passing::new(self, exchange, route, head.status, (body, seat));
+        let from = (Rest { ahead, body }, seat);
+        let passing = Passing::new(self, exchange, route, head.status, from).watched(watched);
         Response::from_parts(head, Body::Passing(Box::new(passing)))
     }
 

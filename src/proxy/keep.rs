@@ -15,7 +15,7 @@ use super::Proxy;
 use super::exchange::Exchange;
 use super::original::{Original, Reading, UNREAD};
 use super::route::Route;
-use crate::incident::{self, Amendment, Confirmation, Incident, Recorded};
+use crate::incident::{self, Amendment, Cause, Confirmation, Incident, Recorded};
 use crate::intercept::{Capture, FailedAnswer, Raw};
 
 /// How long a drain that is over waits for an original that is being read.
@@ -116,6 +116,22 @@ impl Proxy {
         }))
     }
 
+    /// Records a failure of which what is kept is here, and `room` the memory that it takes.
+    pub(super) async fn keep_text<R: Send + 'static>(
+        self: Rc<Self>,
+        draft: Incident,
+        original: Original,
+        kept: (Raw, R),
+        ready: oneshot::Sender<()>,
+    ) {
+        let begun = original.begun;
+        let reading = self.read(original, kept);
+        let found = self
+            .read_rest(Rest::<fn(usize) -> bool>::Unread(reading))
+            .await;
+        self.keep_whole(draft, found, self.span(begun), ready).await;
+    }
+
     /// Waits for what is left to read of an original; the end of a drain cuts it.
     async fn read_rest<R: FnMut(usize) -> bool + Send + 'static>(
         &self,
@@ -185,10 +201,19 @@ impl Proxy {
         let limits = route.policy.capture.clone();
         let mut taken = self.incidents.budget().open();
         let room = move |bytes| taken.grow(bytes);
+        let original = Original::new(route, &answer.headers, exchange.begun);
+        let cause = match answer.disguised() {
+            None => Cause::UpstreamStatus,
+            Some(_) => Cause::Disguised,
+        };
+        let ahead = answer.ahead().to_vec();
+        let hold = *limits.hold;
+        let mut capture = Capture::new(answer.body, &answer.headers, limits, room);
+        capture.begin_with(&ahead);
         Capturing {
-            hold: *limits.hold,
-            original: Original::new(route, &answer.headers, exchange.begun),
-            capture: Capture::new(answer.body, &answer.headers, limits, room),
+            hold,
+            original: original.of(cause),
+            capture,
         }
     }
 }

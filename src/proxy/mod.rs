@@ -5,6 +5,7 @@
 
 mod afterwork;
 mod body;
+mod disguised;
 mod exchange;
 mod failure;
 mod forward;
@@ -35,7 +36,7 @@ use ipnet::IpNet;
 
 use crate::config;
 use crate::incident::{Desk, Incidents};
-use crate::intercept::{self, Verdict};
+use crate::intercept::{self, Looked, Verdict};
 use crate::page::Pages;
 use crate::request_id::IdSource;
 use crate::server::{Incoming, Peer, Unreadable};
@@ -108,9 +109,14 @@ impl Proxy {
         };
         let answer = self.forward(exchange, route, body).await;
         self.count_retries(route, &answer);
-        match intercept::judge(answer, &route.policy) {
-            Verdict::Pass(answer) => self.pass(exchange, route, answer),
+        let sampled = |share| disguised::is_sampled(exchange, share);
+        match intercept::judge(answer, &route.policy, &exchange.method, sampled) {
+            Verdict::Pass(passed) => self.pass(exchange, route, passed),
             // Boxed, as is all that is rare: the future of a passing request is moved about and stays small.
+            Verdict::Look(look) => match Box::pin(look.decide(&route.policy)).await {
+                Looked::Pass(passed) => self.pass(exchange, route, passed),
+                Looked::Replace(failure) => Box::pin(self.replace(exchange, route, failure)).await,
+            },
             Verdict::Replace(failure) => Box::pin(self.replace(exchange, route, failure)).await,
         }
     }

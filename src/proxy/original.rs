@@ -27,6 +27,8 @@ pub(super) struct Original {
     coding: Option<String>,
     /// When the exchange began.
     pub(super) begun: Instant,
+    /// Why it failed.
+    cause: Cause,
 }
 
 /// An original that is being read. Nothing comes of one whose reading panicked.
@@ -49,7 +51,13 @@ impl Original {
             media_type: text(CONTENT_TYPE),
             coding: text(CONTENT_ENCODING),
             begun,
+            cause: Cause::UpstreamStatus,
         }
+    }
+
+    /// The same, of a failure with another cause.
+    pub(super) fn of(self, cause: Cause) -> Self {
+        Self { cause, ..self }
     }
 
     /// What it says of its incident: the body, and the words that follow from it.
@@ -62,9 +70,8 @@ impl Original {
         let empty = text.is_empty();
         let trouble = captured.trouble.as_deref().filter(|_| empty);
         let media_type = self.media_type.as_deref();
-        let cause = Cause::UpstreamStatus;
         let route = &self.route.name;
-        let found = incident::describe(cause, route, media_type, &text, trouble);
+        let found = incident::describe(self.cause, route, media_type, &text, trouble);
         Amendment {
             fingerprint: found.fingerprint,
             // Where a page was read as text, parts that tags had kept apart stand together.

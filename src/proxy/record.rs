@@ -111,6 +111,7 @@ impl Proxy {
             }),
             reference: None,
             trace_id: exchange.trace_id(),
+            evidence: Vec::new(),
             settled: true,
             duration: exchange.elapsed(),
         }

@@ -11,6 +11,7 @@ use http::{HeaderMap, Response, StatusCode};
 use tokio::sync::oneshot;
 
 use super::body::Body;
+use super::disguised::evidence;
 use super::exchange::Exchange;
 use super::failure::{Outcome, Terms, outcome};
 use super::route::Route;
@@ -42,7 +43,10 @@ impl Proxy {
         route: &Arc<Route>,
         answer: FailedAnswer,
     ) -> Response<Body> {
-        let mut terms = Terms::new(Cause::UpstreamStatus, Notice::AppFailed, answer.status);
+        let mut terms = match answer.disguised() {
+            None => Terms::new(Cause::UpstreamStatus, Notice::AppFailed, answer.status),
+            Some(found) => Terms::new(Cause::Disguised, Notice::AppFailed, found.status),
+        };
         terms.retry_after = retry_after(route, &answer.headers);
         self.count_failure(route, terms.cause);
         let mut page = self.page(
@@ -60,6 +64,9 @@ impl Proxy {
         let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
         draft.upstream = Some(self.upstream_of_answer(route, &answer));
         draft.reference = self.reference(exchange, route, &answer.headers);
+        if let Some(found) = answer.disguised() {
+            draft.evidence = evidence(&found.signs);
+        }
         let capture = self.capture(exchange, route, answer);
         self.kept(exchange, |ready| {
             Rc::clone(self).keep(draft, capture, ready)
@@ -75,7 +82,9 @@ impl Proxy {
             max_body: Size(0),
             ..route.policy.capture.clone()
         };
+        let ahead = answer.ahead().to_vec();
         let mut capture = Capture::new(answer.body, &answer.headers, limits, |_| true);
+        capture.begin_with(&ahead);
         let mut draining = self.afterwork.detached(async move { capture.read().await });
         // Mostly it came with the head, and is over at once. What is left goes on when this is dropped.
         poll_fn(|cx| Poll::Ready(Pin::new(&mut draining).poll(cx).is_ready())).await;

@@ -26,6 +26,8 @@ pub enum AnswerFault {
     Stalled(Duration),
     /// It was still under way when the request's own body failed, which is no failure of the app's.
     Request(BodyFault),
+    /// What has come of it is such that the rest is not wanted.
+    Withheld,
 }
 
 /// An answer's body, and the connection that it comes over. At its end the connection goes back to its pool; dropped
@@ -197,6 +199,11 @@ impl AnswerBody {
         matches!(self.connection, Held::None)
     }
 
+    /// Closes the connection: nothing more is wanted.
+    pub fn close(&mut self) {
+        self.connection = Held::None;
+    }
+
     /// What is known of its length.
     #[must_use]
     pub fn size_hint(&self) -> SizeHint {
@@ -221,6 +228,7 @@ impl fmt::Display for AnswerFault {
             Self::Broken(_) => f.write_str("the app broke its answer off"),
             Self::Stalled(pause) => write!(f, "the app sent nothing more for {pause:?}"),
             Self::Request(fault) => write!(f, "{fault}"),
+            Self::Withheld => f.write_str("the rest of the answer is not wanted"),
         }
     }
 }
@@ -229,7 +237,7 @@ impl std::error::Error for AnswerFault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Broken(error) => Some(error),
-            Self::Stalled(_) | Self::Request(_) => None,
+            Self::Stalled(_) | Self::Request(_) | Self::Withheld => None,
         }
     }
 }

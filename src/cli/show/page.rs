@@ -9,7 +9,7 @@ use super::body;
 use crate::cli::screen::Screen;
 use crate::cli::{moment, store, visible};
 use crate::incident::store::Reader;
-use crate::incident::{Cause, HeaderField, Incident, StoreError, UpstreamRecord};
+use crate::incident::{Cause, Evidence, HeaderField, Incident, StoreError, UpstreamRecord};
 
 /// How wide the names of facts are.
 const NAMES: usize = 12;
@@ -77,6 +77,7 @@ impl Page {
     /// What the visitor got, and how long it took.
     fn outcome(&mut self, incident: &Incident) {
         let page = match &incident.served {
+            None if incident.cause == Cause::Disguised => "none: the answer passed".to_owned(),
             None => "none: the answer had begun, and was broken off".to_owned(),
             Some(served) => format!(
                 "{} as {} in {}, by {}",
@@ -96,6 +97,16 @@ impl Page {
         reader: &Reader,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        for evidence in &incident.evidence {
+            let Evidence {
+                signature,
+                framework,
+                weight,
+                offset,
+            } = evidence;
+            let says = format!("{signature} ({framework}), weight {weight}, at byte {offset}");
+            self.fact("evidence", &says);
+        }
         if let Some(reference) = &incident.reference {
             self.fact("reference", &format!("{reference} (the app's own)"));
         }

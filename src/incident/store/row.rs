@@ -14,7 +14,8 @@ use rusqlite::{Row, Statement, ToSql};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::incident::{
-    BodyRecord, Cause, Fingerprint, HeaderField, Incident, RequestRecord, Served, UpstreamRecord,
+    BodyRecord, Cause, Evidence, Fingerprint, HeaderField, Incident, RequestRecord, Served,
+    UpstreamRecord,
 };
 use crate::request_id::RequestId;
 
@@ -36,6 +37,9 @@ struct Detail<'a> {
     body: Option<BodyDetail<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     served: Option<ServedDetail<'a>>,
+    /// Absent in rows of earlier versions.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    evidence: Cow<'a, [Evidence]>,
     micros: u64,
 }
 
@@ -160,6 +164,7 @@ pub(super) fn read(row: &Row<'_>, body: Option<Bytes>) -> rusqlite::Result<Incid
         served: detail.served.map(served),
         reference: row.get("reference")?,
         trace_id: row.get("trace_id")?,
+        evidence: detail.evidence.into_owned(),
         settled: row.get("settled")?,
         duration: Duration::from_micros(detail.micros),
     })
@@ -223,6 +228,7 @@ fn detail(incident: &Incident) -> Detail<'_> {
             language: (&*served.language).into(),
             template: (&*served.template).into(),
         }),
+        evidence: (&*incident.evidence).into(),
         micros: u64::try_from(incident.duration.as_micros()).unwrap_or(u64::MAX),
     }
 }
@@ -235,6 +241,10 @@ fn fields<'de, D: Deserializer<'de>>(source: D) -> Result<Cow<'static, [HeaderFi
         Some(HeaderField { name, value })
     };
     Ok(found.into_iter().filter_map(each).collect())
+}
+
+fn is_empty(evidence: &[Evidence]) -> bool {
+    evidence.is_empty()
 }
 
 fn upstream(detail: UpstreamDetail<'_>) -> UpstreamRecord {

@@ -161,11 +161,16 @@ impl Lead {
             .map(|byte| char::from(byte.to_ascii_lowercase()))
             .collect();
         match name.as_str() {
-            "style" => past(rest, b"</style>"),
-            "script" => past(rest, b"</script>"),
+            // What stands within one of these is not on the page.
+            "style" | "script" => {
+                let close = format!("</{name}>");
+                self.telling |= memmem::find(rest, close.as_bytes()).is_none();
+                past(rest, close.as_bytes())
+            }
             "title" => {
-                let end = memmem::find(rest, b"</title>").unwrap_or(rest.len());
-                let (title, rest) = rest.split_at(end);
+                let close = memmem::find(rest, b"</title>");
+                self.telling |= close.is_none();
+                let (title, rest) = rest.split_at(close.unwrap_or(rest.len()));
                 let mut read = Self::default();
                 read.words(title, after);
                 let says = read.total() > 0 || !title.trim_ascii().is_empty();
@@ -194,13 +199,12 @@ impl Lead {
         let words = text.split(|c: char| !c.is_alphanumeric() && c != '\'');
         for word in words.filter(|word| !word.is_empty()) {
             let word = word.trim_matches('\'').replace('\'', "");
+            let short = word.len() < 4 && word.bytes().all(|byte| byte.is_ascii_digit());
             if FAILING.contains(&word.as_str()) {
                 self.failing += 1;
-            } else if word.len() < 2
-                || word == "nbsp"
-                || (word.len() < 4 && word.bytes().all(|byte| byte.is_ascii_digit()))
-                || APOLOGY.split_ascii_whitespace().any(|known| known == word)
-            {
+            } else if word.len() < 2 || word == "nbsp" || short {
+                // Of no weight: a status, a mark, the time.
+            } else if APOLOGY.split_ascii_whitespace().any(|known| known == word) {
                 self.apology += 1;
             } else {
                 self.own += 1;

@@ -14,11 +14,14 @@ mod scan;
 mod signature;
 mod suspect;
 mod text;
+mod unfold;
+mod watch;
 
 pub use detector::Detector;
 pub use scan::{Scan, Sign, Subject};
 pub use signature::{SignatureError, SignatureFile};
 pub use text::Declared;
+pub use watch::{Disguise, Watch};
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use super::json;
 use super::lead::{Circumstances, is_alone};
 use super::signature::{MOST_CUE, Place, Signature};
 use super::suspect::{Hit, Suspect};
-use super::text::{Declared, Kind, beginning, ends_as_page, has_element, kind_of};
+use super::text::{Declared, Kind, beginning, ends_as_page, has_element, is_bare, kind_of};
 
 /// Bytes of an answer's beginning that are held whole.
 const HEAD: usize = 32 << 10;
@@ -73,6 +73,8 @@ pub struct Scan {
     searched: usize,
     suspect: Option<Box<Suspect>>,
     signs: Vec<Sign>,
+    /// Whether the beginning is held although nothing is suspicious.
+    holds: bool,
 }
 
 impl Scan {
@@ -88,12 +90,18 @@ impl Scan {
             searched: 0,
             suspect: None,
             signs: Vec::new(),
+            holds: false,
         }
+    }
+
+    /// Holds the beginning of the answer in any case.
+    pub(super) fn hold(&mut self) {
+        self.holds = true;
     }
 
     /// Looks at the next piece; `last` says that no more comes.
     pub fn feed(&mut self, piece: &[u8], last: bool) {
-        if last && self.length() == 0 && !self.is_wide(piece) {
+        if last && self.length() == 0 && !self.holds && !self.is_wide(piece) {
             return self.look_at_whole(piece);
         }
         if self.is_wide(piece) {
@@ -132,15 +140,23 @@ impl Scan {
     }
 
     /// The text that is held, and where in the answer it begins.
-    #[must_use]
-    pub fn text(&self) -> (&[u8], u64) {
+    pub(super) fn text(&self) -> (&[u8], u64) {
         (&self.text, self.base as u64)
     }
 
-    /// How many bytes of memory it holds.
-    #[must_use]
-    pub fn held(&self) -> usize {
+    /// Whether what it holds is a page that nobody designed.
+    pub(super) fn is_bare(&self) -> bool {
+        self.base == 0 && is_bare(&self.text, self.kind)
+    }
+
+    /// How many bytes of text it holds.
+    pub(super) fn held(&self) -> usize {
         self.text.capacity()
+    }
+
+    /// Lets go of all text; nothing is to be fed any more.
+    pub(super) fn let_all_go(&mut self) {
+        self.text = Vec::new();
     }
 
     fn length(&self) -> usize {
@@ -149,8 +165,8 @@ impl Scan {
 
     /// Whether characters have two bytes: by the type, or by the mark at the beginning.
     fn is_wide(&mut self, piece: &[u8]) -> bool {
-        if self.length() == 0 && (piece.starts_with(b"\xff\xfe") || piece.starts_with(b"\xfe\xff"))
-        {
+        // No other text begins with one of these; the other one may come with the next piece.
+        if self.length() == 0 && matches!(piece.first(), Some(0xff | 0xfe)) {
             self.subject.wide = true;
         }
         self.subject.wide

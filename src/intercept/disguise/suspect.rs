@@ -79,7 +79,7 @@ impl Suspect {
         let Some(tried) = self.tried.get_mut(signature) else {
             return false;
         };
-        *tried += 1;
+        *tried = tried.saturating_add(1);
         *tried <= ATTEMPTS
     }
 }

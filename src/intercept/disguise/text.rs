@@ -3,6 +3,9 @@
 use memchr::memchr_iter;
 use memchr::memmem;
 
+/// How long a page can be that nobody designed, in bytes.
+const BARE: usize = 2048;
+
 /// What media type an answer says that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Declared {
@@ -48,6 +51,25 @@ pub(super) fn kind_of(text: &[u8], declared: Declared) -> Kind {
         _ if json => Kind::Json,
         Declared::Html | Declared::Json => Kind::Html,
         Declared::Text => Kind::Text,
+    }
+}
+
+/// Whether a text is a failure's page that nobody designed: a server's own, a line, nothing.
+pub(super) fn is_bare(text: &[u8], kind: Option<Kind>) -> bool {
+    let text = text.trim_ascii();
+    match kind {
+        None | Some(Kind::Text) => true,
+        Some(Kind::Json) => text.len() <= 4,
+        Some(Kind::Html) => {
+            let designed: [&[u8]; 7] = [
+                b"<style", b"<link", b"<img", b"<svg", b"class=", b"style=", b"<nav",
+            ];
+            let text = text.to_ascii_lowercase();
+            text.len() <= BARE
+                && !designed
+                    .iter()
+                    .any(|part| memmem::find(&text, part).is_some())
+        }
     }
 }
 

@@ -238,6 +238,14 @@ const LOOKALIKES: &[(&str, &str)] = &[
         include_str!("lookalikes/console.html"),
     ),
     ("a raw paste", include_str!("lookalikes/paste.txt")),
+    (
+        "a raw paste of PHP's",
+        "PHP Fatal error:  Uncaught Error: no cart in /srv/x.php:4\nStack trace:\n#0 {main}\n  thrown in /srv/x.php on line 4\n",
+    ),
+    (
+        "a raw paste of Java's",
+        "Exception in thread \"main\" java.lang.Error: no\n\tat a.b.C.d(C.java:1)\n\tat a.b.C.main(C.java:2)\n",
+    ),
     ("a log", include_str!("lookalikes/app.log")),
     (
         "a list of failures",

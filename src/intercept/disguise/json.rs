@@ -33,7 +33,7 @@ const SAYING: &str = "description detail errmsg error errormessage errors exc ex
 /// Keys that records of failures have, and failures have not.
 const RECORDING: &str = "date environment id session sessionid time title user uuid version";
 /// Keys under which a failure's internals stand.
-const LEAKING: &str = "applicationtrace backtrace cause class data debug debugmessage description detail details error errormessage \
+const LEAKING: &str = "file filename filepath applicationtrace backtrace cause class data debug debugmessage description detail details error errormessage \
     errors exc exception exceptionclass exceptiondetails exceptions exceptiontype frames frameworktrace fulltrace \
     info innererror innerexception message msg previous raw reason sql sqlmessage stack stackframes stacktrace \
     stacktraces stacktracestring trace traceback traces type";
@@ -49,6 +49,12 @@ const NEUTRAL: &str = "attributes data info meta result";
 static FRAMES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     expression(
         r#"(?:(?:^|\n|\\n|\s)(?:\s|\\t)*(?:at |in )[^\s(]*[^\n\\]{0,200}[(:/.][\w$]+\.?\w*:\d+|Traceback \(most recent call last\)|(?:^|\n|\\n)#\d+ |\{main\}|File \\?"[^"\\\n]{1,300}\\?", line \d+|\.(?:java|kt|scala|groovy):\d+\)|\.(?:js|ts|mjs|cjs|tsx|jsx|php|rb|go|ex|exs|pl|pm|cs|py|rs)(?:[:(]| line |:line )\d+|:in [`'][\w?!<> ]+'|\((?:Native Method|Unknown Source|<anonymous>|internal/)|^\s*(?:\\r\\n)?\s+at [\w.`<>\[\]]+\(|\\n\s+at [\w.`<>\[\]]+\()"#,
+    )
+});
+/// A text that is the absolute path of source code.
+static SOURCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    expression(
+        r"^(?:(?:\\?/[\w.@+ -]+)+|[A-Za-z]:\\\\[^:]{3,200})\.(?:php|phtml|inc|py|rb|js|ts|mjs|pl|pm|java|kt|scala|go|cs|vb|ex|exs|lua)$",
     )
 });
 /// A text that is the name of an exception's class.
@@ -224,7 +230,9 @@ impl Reader<'_> {
                 .as_ref()
                 .is_some_and(|expression| expression.is_match(content))
         };
-        let name = if says(&FRAMES) {
+        let name = if says(&FRAMES)
+            || (is_one_of(&level.key, "file filename filepath") && says(&SOURCE))
+        {
             "json-trace"
         } else if says(&CLASS) {
             "json-exception"
@@ -265,7 +273,7 @@ mod tests {
 
     #[test]
     fn failures_that_show_internals_are_found() {
-        assert!(FRAMES.is_some() && CLASS.is_some() && DATABASE.is_some());
+        assert!(FRAMES.is_some() && SOURCE.is_some() && CLASS.is_some() && DATABASE.is_some());
         for (name, text) in [
             (
                 "json-trace",
@@ -294,6 +302,10 @@ mod tests {
             (
                 "json-trace",
                 r#"{"Message":"An error has occurred.","ExceptionMessage":"no","ExceptionType":"System.X","StackTrace":"   at Shop.Cart.Pay() in C:\\Cart.cs:line 12"}"#,
+            ),
+            (
+                "json-trace",
+                r#"{"error":{"message":"no","exception":"RuntimeException","file":"\/srv\/x.php","line":2,"trace":[]}}"#,
             ),
             (
                 "json-exception",

@@ -113,6 +113,13 @@ pub(super) fn is_alone(before: &[u8], after: &[u8], circumstances: Circumstances
     }
 }
 
+/// Whether a page has said nothing yet but its title.
+pub(super) fn says_nothing(before: &[u8]) -> bool {
+    let mut lead = Lead::default();
+    lead.read_html(before, b"");
+    !lead.telling && lead.total() == 0
+}
+
 /// What was read.
 #[derive(Debug, Default)]
 struct Lead {

@@ -12,7 +12,7 @@ use memchr::{memchr, memrchr};
 
 use super::detector::Detector;
 use super::json;
-use super::lead::{Circumstances, is_alone};
+use super::lead::{Circumstances, is_alone, says_nothing};
 use super::signature::{MOST_CUE, Place, Signature};
 use super::suspect::{Hit, Suspect};
 use super::text::{Declared, Kind, beginning, ends_as_page, has_element, is_bare, kind_of};
@@ -327,6 +327,7 @@ impl Scan {
         let counts = match signature.place {
             Place::Markup => self.is_markup(hit, stand),
             Place::Alone => self.is_alone(hit, stand),
+            Place::First => self.is_markup(hit, stand) && self.is_first(stand),
             Place::End => {
                 suspect.last.push(hit);
                 self.is_alone(hit, stand)
@@ -374,7 +375,14 @@ impl Scan {
         if self.base > 0 || hit.start >= HEAD || self.kind == Some(Kind::Json) {
             return false;
         }
-        let begin = hit.quoted.unwrap_or(begin).min(begin);
+        let begin = match self.kind {
+            // What comes before it on its line is its own.
+            Some(Kind::Text) => {
+                let before = self.text.get(..begin).unwrap_or_default();
+                memrchr(b'\n', before).map_or(0, |line| line + 1)
+            }
+            _ => hit.quoted.unwrap_or(begin).min(begin),
+        };
         let Some((before, after)) = self.text.split_at_checked(begin) else {
             return false;
         };
@@ -394,6 +402,15 @@ impl Scan {
             html: self.kind == Some(Kind::Html),
         };
         is_alone(before, after.unwrap_or_default(), circumstances)
+    }
+
+    /// Whether nothing comes before this on the page.
+    fn is_first(&self, (begin, _): (usize, usize)) -> bool {
+        let before = self
+            .text
+            .get(..begin)
+            .filter(|_| self.base == 0 && begin < HEAD);
+        self.kind == Some(Kind::Html) && before.is_some_and(says_nothing)
     }
 
     /// Weighs what an answer may stop with.

@@ -71,6 +71,8 @@ pub(super) enum Place {
     Markup,
     /// Where the answer is about nothing else.
     Alone,
+    /// In the page's own markup, with nothing before it on the page.
+    First,
     /// Where the answer begins.
     Start,
     /// Alone, or where the answer stops.

@@ -162,3 +162,40 @@ fn a_request_that_does_not_reach_the_app_says_nothing_of_the_response() {
     let out = explain(FAILED, &folder, &["--config", "own.toml"]);
     assert!(says(&out, "why").starts_with("no route is for its host and path"));
 }
+
+#[test]
+fn a_failure_in_disguise_is_explained_in_each_mode() {
+    let page = "<h1>Cart</h1><br />\n<b>Fatal error</b>:  Uncaught Error: no cart in <b>/srv/x.php</b> on line <b>4</b><br />\n";
+    let response = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX-Powered-By: PHP/8.2\r\nServer: nginx\r\n\r\n{page}"
+    );
+    let folder = Folder::new();
+    let app = "[upstreams.app]\nendpoints = [\"http://127.0.0.1:9\"]\n";
+    folder.write(
+        "strip.toml",
+        format!("{app}[intercept]\nstrip_headers = [\"server\"]\n"),
+    );
+
+    let out = explain(response.as_bytes(), &folder, &["--config", "strip.toml"]);
+
+    assert_eq!(says(&out, "verdict"), "passes, and is recorded");
+    assert_eq!(
+        says(&out, "why"),
+        "status 200 is not among intercept.statuses, but the answer shows a failure"
+    );
+    assert_eq!(says(&out, "cause"), "disguised");
+    let at = page.find("</b>:  ").unwrap();
+    assert_eq!(
+        says(&out, "evidence"),
+        format!("php-error-html (PHP), weight 100, at byte {at}")
+    );
+    for line in [
+        "mode off      passes, and nothing is recorded",
+        "mode report   passes, and is recorded",
+        "mode replace  replaced by a page with status 500",
+        "tells         x-powered-by: PHP/8.2; intercept.strip_headers could remove it from passing answers",
+        "tells         server: nginx; intercept.strip_headers removes it from passing answers",
+    ] {
+        assert!(out.lines().any(|one| one == line), "{line} in {out}");
+    }
+}

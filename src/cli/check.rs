@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::{self, Config, Loaded, Report};
-use crate::gateway;
+use crate::{gateway, proxy};
 
 /// Check the configuration and print every problem at once.
 #[derive(Clone, Debug, clap::Args)]
@@ -52,6 +52,9 @@ pub(super) fn problems(loaded: &Result<Loaded, Report>) -> Report {
     };
     if let Some(config) = config {
         problems.add(gateway::problems(config));
+        for problem in proxy::signature_problems(config) {
+            problems.add(problem.into());
+        }
     }
     problems
 }

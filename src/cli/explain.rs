@@ -16,10 +16,11 @@ use anyhow::{Context, bail};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::scratch::Scratch;
-use crate::config::{self, Config, Listen};
+use super::told;
+use crate::config::{self, Config, DisguiseMode, Listen};
 use crate::gateway::Gateway;
 use crate::incident::store::Reader;
-use crate::incident::{BodyRecord, Incident};
+use crate::incident::{BodyRecord, Cause, Incident};
 use crate::intercept::{Decision, Policy, decide};
 
 /// How long the played exchange may take.
@@ -61,21 +62,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut config = super::configuration(args.config.as_deref())?;
     let app = App::start(response.clone())?;
     play_on_loopback(&mut config, app.address);
-    let scratch = Scratch::make("explain")?;
-    config.incidents.path = scratch.store();
-    let mut gateway = Gateway::start(&recording(&config))?;
-    let address = gateway
-        .addresses()
-        .first()
-        .copied()
-        .context("no listener")?;
-    let answer = exchange(address, &request)?;
-    // So that what goes on behind the answer is done: a capture, a record.
-    super::run::on_this_thread(gateway.drain())?;
-    gateway.end();
-    let incident = Reader::open(&config.incidents.path)?.last()?;
+    let (answer, incident) = played(&config, &request)?;
     let text = if app.was_asked.load(Ordering::SeqCst) || incident.is_some() {
-        explanation(&config, &response, &answer, incident.as_ref())
+        let mut text = explanation(&config, &response, &answer, incident.as_ref());
+        if let Some(head) = head(&response) {
+            text.push_str(&told::by(
+                &head.headers,
+                &policy(&config, incident.as_ref()),
+            ));
+            let below = (200..500).contains(&head.status.as_u16());
+            let play = |mode| Ok(played(&in_mode(&config, mode), &request)?.1);
+            if below && app.was_asked.load(Ordering::SeqCst) {
+                text.push_str(&told::in_modes(play)?);
+            }
+        }
+        text
     } else {
         refusal(&answer)
     };
@@ -83,15 +84,44 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Plays the exchange once: what the visitor gets, and the record.
+fn played(config: &Config, request: &[u8]) -> anyhow::Result<(Vec<u8>, Option<Incident>)> {
+    let scratch = Scratch::make("explain")?;
+    let mut config = recording(config);
+    config.incidents.path = scratch.store();
+    let mut gateway = Gateway::start(&config)?;
+    let address = gateway
+        .addresses()
+        .first()
+        .copied()
+        .context("no listener")?;
+    let answer = exchange(address, request)?;
+    // So that what goes on behind the answer is done: a capture, a record.
+    super::run::on_this_thread(gateway.drain())?;
+    gateway.end();
+    let incident = Reader::open(&config.incidents.path)?.last()?;
+    Ok((answer, incident))
+}
+
+/// The same configuration, with failures in disguise treated in this way.
+fn in_mode(config: &Config, mode: DisguiseMode) -> Config {
+    let mut config = config.clone();
+    for route in &mut config.routes {
+        route.intercept.disguise.mode = mode;
+    }
+    config
+}
+
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
-/// The same configuration, with a record of what it would not keep.
+/// The same configuration, with a record of what it would not keep, and a look into what it would look into by chance.
 fn recording(config: &Config) -> Config {
     let mut config = config.clone();
     for route in &mut config.routes {
         route.intercept.record = true;
+        route.intercept.disguise.sample = 1.0;
     }
     config
 }
@@ -216,6 +246,9 @@ fn explanation(
     let mut text = String::new();
     let verdict = match incident {
         None => "passes as it is",
+        Some(incident) if incident.served.is_none() && incident.cause == Cause::Disguised => {
+            "passes, and is recorded"
+        }
         Some(incident) if incident.served.is_none() => {
             "passes, and is broken off where the app broke it off"
         }
@@ -267,17 +300,27 @@ fn explain_answer(text: &mut String, answer: &[u8]) {
 fn why(config: &Config, response: &[u8], incident: Option<&Incident>) -> String {
     let failure = incident.and_then(|incident| incident.upstream.as_ref()?.error.clone());
     let played = head(response);
-    let Some(played) = played
-        .filter(|_| incident.is_none_or(|i| i.cause == crate::incident::Cause::UpstreamStatus))
-    else {
+    let Some(played) = played.filter(|_| {
+        incident.is_none_or(|i| matches!(i.cause, Cause::UpstreamStatus | Cause::Disguised))
+    }) else {
         let cause = incident.map_or("not HTTP", |incident| incident.cause.as_str());
         return format!("{cause}: {}", failure.unwrap_or_default());
     };
     let status = played.status.as_u16();
+    if incident.is_some_and(|incident| incident.cause == Cause::Disguised) {
+        return format!(
+            "status {status} is not among intercept.statuses, but the answer shows a failure"
+        );
+    }
     match decide(played.status, &played.headers, &policy(config, incident)) {
         Decision::PassStatus => format!("status {status} is not among intercept.statuses"),
         Decision::PassHeader => "it carries intercept.pass_header: the app's own page".to_owned(),
         Decision::PassType => "its media type is among intercept.pass_content_types".to_owned(),
+        Decision::Replace if incident.is_none() => {
+            format!(
+                "status {status} is among intercept.statuses, but intercept.only spares pages that are neither bare nor leaking"
+            )
+        }
         Decision::Replace => format!("status {status} is among intercept.statuses"),
     }
 }
@@ -364,7 +407,7 @@ fn around(line: &str) -> String {
         .collect()
 }
 
-fn line(text: &mut String, what: &str, says: &str) {
+pub(super) fn line(text: &mut String, what: &str, says: &str) {
     // Writing to a string cannot fail. Control characters of the response stay out of the terminal.
     let safe: String = says
         .chars()

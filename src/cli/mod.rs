@@ -17,6 +17,7 @@ mod scratch;
 mod screen;
 pub mod show;
 pub mod store;
+mod told;
 mod visible;
 
 use std::io::{self, IsTerminal, Write};

@@ -1,5 +1,7 @@
 //! `[intercept]`: which answers are replaced, what is kept of them, and what is never written down.
 
+use std::path::PathBuf;
+
 use http::HeaderName;
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -73,6 +75,8 @@ pub struct Disguise {
     pub late: Late,
     /// The share of compressed answers looked into in mode `report`.
     pub sample: f64,
+    /// A file of signatures that are looked for beside the built-in ones.
+    pub signatures: Option<PathBuf>,
 }
 
 /// What is done about disguised failures.
@@ -184,6 +188,7 @@ impl Default for Disguise {
             hold: Period::millis(250),
             late: Late::Record,
             sample: 0.1,
+            signatures: None,
         }
     }
 }

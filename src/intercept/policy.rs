@@ -186,6 +186,12 @@ impl Policy {
         names.find_map(|name| Some((name, headers.get(name)?)))
     }
 
+    /// Whether passing answers lose this header.
+    #[must_use]
+    pub fn strips(&self, name: &HeaderName) -> bool {
+        self.strip.holds(name)
+    }
+
     /// Removes from a passing answer what the configuration wants removed, and the pass header.
     pub fn strip(&self, headers: &mut HeaderMap) {
         if let Some(name) = &self.pass_header {

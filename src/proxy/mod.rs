@@ -49,7 +49,7 @@ use refuse::Refusal;
 use trace::TraceSource;
 
 pub use body::Body;
-pub use route::Route;
+pub use route::{Route, signature_problems};
 pub use standing::{Proxies, Worker};
 
 /// What one configuration comes to: the same for all workers, and for an exchange from its beginning to its end.

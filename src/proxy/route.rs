@@ -7,7 +7,8 @@ use super::exchange::Exchange;
 use crate::config;
 use crate::incident::Redactor;
 use crate::intercept::Policy;
-use crate::page::{PageProblem, Pages};
+use crate::intercept::disguise::SignatureFile;
+use crate::page::{PageProblem, Pages, Place};
 use crate::upstream::Timeouts;
 
 /// A route, ready to be matched and followed.
@@ -57,11 +58,16 @@ impl Route {
         client: config::ClientAddress,
         folder: &Path,
     ) -> Result<Self, Vec<PageProblem>> {
+        let mut policy = Policy::build(&route.intercept);
+        let own = signatures(&route.intercept.disguise, folder).map_err(|problem| vec![problem])?;
+        if let Some((disguise, own)) = policy.disguise.as_mut().zip(own) {
+            disguise.add(own);
+        }
         Ok(Self {
             name: route.name.as_str().into(),
             place,
             upstream,
-            policy: Policy::build(&route.intercept),
+            policy,
             pages: Pages::build(&route.pages, &route.brand, folder)?,
             timeouts: Timeouts::from(&route.timeouts),
             redactor: Redactor::new(&route.intercept.redact, client),
@@ -72,6 +78,40 @@ impl Route {
     pub(super) fn matches(&self, exchange: &Exchange) -> bool {
         self.pattern.is_for_all() || self.pattern.matches(exchange.host(), exchange.uri.path())
     }
+}
+
+/// What is wrong with the files of signatures that a configuration names.
+#[must_use]
+pub fn signature_problems(config: &config::Config) -> Vec<PageProblem> {
+    let routes = config.routes.iter().map(|route| &route.intercept.disguise);
+    let mut named: Vec<_> = routes.chain([&config.intercept.disguise]).collect();
+    named.dedup_by_key(|disguise| &disguise.signatures);
+    let wrong = named
+        .into_iter()
+        .filter_map(|disguise| signatures(disguise, &config.folder).err());
+    wrong.collect()
+}
+
+/// A route's own signatures.
+fn signatures(
+    disguise: &config::Disguise,
+    folder: &Path,
+) -> Result<Option<SignatureFile>, PageProblem> {
+    let Some(file) = &disguise.signatures else {
+        return Ok(None);
+    };
+    let file = folder.join(file);
+    let problem = |message| PageProblem {
+        place: Place::File {
+            file: file.clone(),
+            at: None,
+        },
+        message,
+        hint: None,
+    };
+    let text = std::fs::read_to_string(&file).map_err(|error| problem(error.to_string()))?;
+    let read = SignatureFile::read(&text).map_err(|error| problem(error.to_string()))?;
+    Ok(Some(read))
 }
 
 impl Pattern {

@@ -239,3 +239,53 @@ fn compressed_answers_are_sampled_in_mode_report() {
         }
     }
 }
+
+const OWN: &str = r#"
+[[signature]]
+name = "shop-broken"
+framework = "our shop"
+weight = 100
+place = "markup"
+cues = ["<p class=\"kaputt\">"]
+pattern = '''<p class="kaputt">#\d+'''
+example = "<p class=\"kaputt\">#12"
+near_miss = "<p class=\"kaputt\">no number"
+"#;
+
+#[test]
+fn own_signatures_are_looked_for_too() {
+    let folder = crate::support::Folder::new();
+    let file = folder.path().join("own.toml");
+    folder.write("own.toml", OWN);
+    let origin = Origin::saying(
+        200,
+        HTML,
+        "<h1>Cart</h1><p class=\"kaputt\">#4711</p></body></html>",
+    );
+    let gateway = Gateway::set(
+        &origin,
+        &disguise(&format!("signatures = \"{}\"", file.display())),
+    );
+
+    let answer = gateway.get("/cart", "");
+
+    let incident = incident(&gateway, &answer);
+    assert_eq!(incident.evidence[0].signature, "shop-broken");
+    folder.write("own.toml", OWN.replace("#\\d+", "(\\w{1,900}){900}"));
+    folder.write(
+        "pardon.toml",
+        format!(
+            "[upstreams.app]\nendpoints = [\"{}\"]\n{}",
+            origin.url(),
+            disguise("signatures = \"own.toml\"")
+        ),
+    );
+    let said = folder.pardon(&["check"]);
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err
+            .contains("signature `shop-broken`: Compiled regex exceeds size limit"),
+        "{}",
+        said.err
+    );
+}

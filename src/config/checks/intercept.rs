@@ -70,6 +70,9 @@ impl Checks<'_> {
         );
         self.share(&here.at("sample"), disguise.sample);
         self.each(&here.at("types"), &disguise.types, wrong_media_type);
+        if let Some(path) = &disguise.signatures {
+            self.readable(&here.at("signatures"), path);
+        }
     }
 
     fn redact(&mut self, here: &Path, redact: &Redact) {

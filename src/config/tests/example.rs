@@ -49,6 +49,7 @@ fn folder_of_the_example() -> PathBuf {
         write("key", "PRIVATE KEY", &key.serialize_der());
     }
     fs::write(folder.join("logo.svg"), "<svg/>").unwrap();
+    fs::write(folder.join("signatures.toml"), "").unwrap();
     fs::write(folder.join("admin.token"), "tulip-harbour-42").unwrap();
     folder
 }

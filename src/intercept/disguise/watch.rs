@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::detector::Detector;
 use super::scan::{Scan, Sign, Subject};
+use super::signature::SignatureFile;
 use super::text::Declared;
 use super::unfold::Unfold;
 use crate::config::{self, DisguiseMode, Late};
@@ -85,6 +86,11 @@ impl Disguise {
                 .collect(),
             detector: Arc::clone(&BUILT_IN),
         })
+    }
+
+    /// The same with the signatures of a file beside the built-in ones.
+    pub fn add(&mut self, own: SignatureFile) {
+        self.detector = Arc::new(Detector::new(Some(own)));
     }
 
     /// The rules by which answers are looked into that call themselves failures.

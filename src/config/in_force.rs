@@ -103,11 +103,11 @@ mod tests {
     #[test]
     fn keys_without_a_stage_are_named_once_with_their_lines() {
         let text = "[server]\nproxy_protocol = true\ndrain = \"1s\"\nshutdown_delay = \"1s\"\nlimits.h2_streams = 7\n\
-                    [intercept]\nonly = \"leaking\"\n[pages]\nqr = false\n\
+                    [intercept]\nreveal = [\"10.0.0.0/8\"]\n[pages]\nqr = false\n\
                     [[routes]]\n[routes.maintenance]\non = true\nmessage = \"\"\n";
         let root = DeTable::parse(text).unwrap().into_inner();
         let warning = warning(&root, &Source::new("pardon.toml", text)).unwrap();
-        let expected = "[intercept] only (line 7)\n[routes.maintenance] on (line 12)";
+        let expected = "[intercept] reveal (line 7)\n[routes.maintenance] on (line 12)";
         assert_eq!(warning.hint, expected);
     }
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use pardon::config::{self, Config, Listen};
+use pardon::config::units::Period;
 use pardon::incident::store::{Filter, Found, How, Reader};
 use pardon::incident::{Counts, Incident};
 
@@ -93,6 +94,11 @@ impl Gateway {
         }
         config.admin.listen = vec![free];
         config.server.workers.get_or_insert(2);
+        let incidents = &mut config.incidents;
+        if incidents.commit_wait == config::Incidents::default().commit_wait {
+            // On a busy machine too, what a visitor has seen can be looked up.
+            incidents.commit_wait = Period::seconds(10);
+        }
         let folder = Folder::new();
         if config.incidents.path == config::Incidents::default().path {
             config.incidents.path = folder.path().join("pardon.db");

@@ -53,6 +53,15 @@ fn value(metrics: &str, sample: &str) -> u64 {
     line.trim().parse().unwrap()
 }
 
+/// An answer is counted when it is let go, which its visitor does not wait for.
+fn all_counted(program: &Program, requests: u64) -> String {
+    eventually("all requests to be counted", || {
+        let now = metrics(program);
+        let counted = value(&now, "pardon_request_duration_seconds_count");
+        (counted == requests).then_some(now)
+    })
+}
+
 /// Passing answers, pages in several formats, failures without an answer, refusals.
 fn mixed_traffic(program: &Program) {
     for _ in 0..3 {
@@ -95,11 +104,7 @@ fn metrics_count_what_has_happened() {
     );
     mixed_traffic(&program);
 
-    // The last answer is counted when it is let go, which its visitor does not wait for.
-    let after = eventually("all requests to be counted", || {
-        let now = metrics(&program);
-        (value(&now, "pardon_request_duration_seconds_count") == 8).then_some(now)
-    });
+    let after = all_counted(&program, 8);
 
     for (sample, expected) in [
         ("pardon_requests_total{route=\"shop\",class=\"2xx\"}", 3),

@@ -318,8 +318,41 @@ fn metrics(program: &Program) -> String {
     answer.text().to_owned()
 }
 
+/// The page's settings change, then the app's own.
 #[test]
 fn a_limit_on_connections_holds_over_a_reload() {
+    for change in ["[brand]\nname = \"Shop\"", "queue = 7"] {
+        let (begun, go_on) = (Signal::default(), Signal::default());
+        let (told, waits) = (begun.clone(), go_on.clone());
+        let origin = Origin::new(move |visit, request| {
+            if request.line().contains("/slow") {
+                told.give();
+                waits.wait();
+            }
+            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine");
+        });
+        let limit = "[upstreams.app]\nendpoints = [\"$ORIGIN\"]\nmax_connections = 1\n";
+        let running = Running::set(origin, limit);
+        let mut slow = running.program.connect();
+        slow.send(get("/slow", ""));
+        begun.wait();
+        running.change(&format!("{limit}{change}\n"));
+        let mut waiting = running.program.connect();
+        waiting.send(get("/", ""));
+        eventually("it to wait for its turn", || {
+            metrics(&running.program)
+                .contains("pardon_upstream_waiting_requests{upstream=\"app\"} 1")
+                .then_some(())
+        });
+        assert_eq!(running.origin.connections(), 1, "{change}");
+        go_on.give();
+        assert_eq!((slow.answer().status, waiting.answer().status), (200, 200));
+    }
+}
+
+/// One waits under the former settings, one under the new ones: the one connection serves both.
+#[test]
+fn those_that_wait_under_former_settings_get_their_turn() {
     let (begun, go_on) = (Signal::default(), Signal::default());
     let (told, waits) = (begun.clone(), go_on.clone());
     let origin = Origin::new(move |visit, request| {
@@ -334,17 +367,22 @@ fn a_limit_on_connections_holds_over_a_reload() {
     let mut slow = running.program.connect();
     slow.send(get("/slow", ""));
     begun.wait();
-    running.change(&format!("{limit}\n[brand]\nname = \"Shop\""));
-    let mut waiting = running.program.connect();
-    waiting.send(get("/", ""));
-    eventually("it to wait for its turn", || {
-        metrics(&running.program)
-            .contains("pardon_upstream_waiting_requests{upstream=\"app\"} 1")
-            .then_some(())
-    });
-    assert_eq!(running.origin.connections(), 1);
+    let mut visitors = Vec::new();
+    for queue in [1, 2] {
+        let mut visitor = running.program.connect();
+        visitor.send(get("/", ""));
+        eventually("it to wait for its turn", || {
+            let line = format!("pardon_upstream_waiting_requests{{upstream=\"app\"}} {queue}");
+            metrics(&running.program).contains(&line).then_some(())
+        });
+        visitors.push(visitor);
+        running.change(&format!("{limit}queue = {}\n", 10 + queue));
+    }
     go_on.give();
-    assert_eq!((slow.answer().status, waiting.answer().status), (200, 200));
+    assert_eq!(slow.answer().status, 200);
+    for mut visitor in visitors {
+        assert_eq!(visitor.answer().status, 200);
+    }
 }
 
 #[test]

@@ -110,9 +110,15 @@ impl App {
         let built_from = decisive(settings);
         let same =
             |app: &&Self| app.name == name && app.settings == built_from && app.files == files;
-        let upstream = match running.iter().find(same) {
-            Some(app) => Arc::clone(&app.upstream),
-            None => Arc::new(Upstream::build(name, settings, folder, workers)?),
+        let former = || running.iter().find(|app| app.name == name);
+        let upstream = if let Some(app) = running.iter().find(same) {
+            Arc::clone(&app.upstream)
+        } else {
+            let new = Upstream::build(name, settings, folder, workers)?;
+            Arc::new(match former() {
+                Some(former) => new.succeeding(&former.upstream),
+                None => new,
+            })
         };
         Ok(Self {
             upstream,

@@ -40,6 +40,7 @@ impl Gateway {
         }
         // From here on nothing fails.
         self.secure = secured.map(Secured::show);
+        upstreams().for_each(|app| app.take_over());
         self.asked.set(upstreams());
         self.in_force.send_replace(Arc::new(snapshot));
         self.server.follow(plan).await;

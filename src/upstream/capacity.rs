@@ -1,5 +1,7 @@
 //! How many connections to an app the whole process may have, and who waits for one.
 //!
+//! It outlives the app's settings: what is in flight under former ones counts, whatever the new ones are.
+//!
 //! A worker that reuses a connection of its own touches nothing here. One that needs a new connection takes a
 //! [`Permit`]; past the limit it queues, and asks the worker that holds the oldest idle connection to close that.
 
@@ -10,15 +12,28 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
-/// A worker serves its own waiting requests first, until another worker's has waited this much longer.
+/// A member serves its own waiting requests first, until another's has waited this much longer.
 const FAIRNESS: Duration = Duration::from_millis(100);
+
+/// How much room there is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Connections that may be open.
+    pub(super) connections: usize,
+    /// Requests that may wait.
+    pub(super) waiting: usize,
+}
+
+/// Who waits for itself alone: nothing is handed over to it but the right to a connection.
+pub(super) const ALONE: usize = usize::MAX;
 
 /// The connections of one upstream, for the process.
 #[derive(Debug)]
-pub struct Capacity {
+pub(super) struct Capacity {
     started: Instant,
-    max: usize,
-    max_waiting: usize,
+    max: AtomicUsize,
+    max_waiting: AtomicUsize,
+    members: AtomicUsize,
     open: AtomicUsize,
     waiting: AtomicUsize,
     queue: Mutex<VecDeque<Waiter>>,
@@ -39,7 +54,7 @@ struct WorkerIdle {
 #[derive(Debug)]
 struct Waiter {
     ticket: u64,
-    worker: usize,
+    member: usize,
     since: Instant,
     grant: oneshot::Sender<Permit>,
 }
@@ -61,20 +76,20 @@ pub(super) struct Ticket {
 pub(super) enum Next {
     /// Nobody waits.
     Nobody,
-    /// The request of this worker's with this ticket; it is out of the queue now.
+    /// The request of this member's with this ticket; it is out of the queue now.
     Own(u64),
-    /// A request of another worker's: the connection is to be closed, so that its permit moves on.
+    /// A request of another member's: the connection is to be closed, so that its permit moves on.
     Other,
 }
 
 impl Capacity {
-    /// Room for `max` connections and `max_waiting` requests, shared by `workers`.
-    #[must_use]
-    pub fn new(max: usize, max_waiting: usize, workers: usize) -> Arc<Self> {
+    /// So much room, shared by `workers`.
+    pub(super) fn new(room: Room, workers: usize) -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
-            max,
-            max_waiting,
+            max: AtomicUsize::new(room.connections),
+            max_waiting: AtomicUsize::new(room.waiting),
+            members: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             queue: Mutex::default(),
@@ -83,32 +98,44 @@ impl Capacity {
         })
     }
 
+    /// From now on there is so much room. Connections past it end with what they are used for.
+    pub(super) fn resize(self: &Arc<Self>, room: Room) {
+        self.max.store(room.connections, Ordering::SeqCst);
+        self.max_waiting.store(room.waiting, Ordering::SeqCst);
+        self.serve_waiting();
+    }
+
+    /// The number of another pool that takes connections from here: those that wait in it are told apart by that.
+    pub(super) fn enroll(&self) -> usize {
+        self.members.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// How many requests may wait.
     pub(super) fn max_waiting(&self) -> usize {
-        self.max_waiting
+        self.max_waiting.load(Ordering::SeqCst)
     }
 
     /// A permit, where there is room.
     pub(super) fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
-        let more = |open: usize| (open < self.max).then_some(open + 1);
+        let more = |open: usize| (open < self.max.load(Ordering::SeqCst)).then_some(open + 1);
         self.open
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
             .ok()?;
         Some(Permit(Arc::clone(self)))
     }
 
-    /// A place in the queue, where there is one.
-    pub(super) fn queue(self: &Arc<Self>, worker: usize) -> Option<Ticket> {
+    /// A place in the queue for a request of `member`'s, where there is one.
+    pub(super) fn queue(self: &Arc<Self>, member: usize) -> Option<Ticket> {
         let number = self.tickets.fetch_add(1, Ordering::Relaxed);
         let (sender, grant) = oneshot::channel();
         let waiter = Waiter {
             ticket: number,
-            worker,
+            member,
             since: Instant::now(),
             grant: sender,
         };
         let mut queue = self.lock();
-        if queue.len() >= self.max_waiting {
+        if queue.len() >= self.max_waiting() {
             return None;
         }
         queue.push_back(waiter);
@@ -124,8 +151,8 @@ impl Capacity {
         })
     }
 
-    /// Who is to get a connection of `worker`'s that has become free.
-    pub(super) fn next(&self, worker: usize) -> Next {
+    /// Who is to get a connection of `member`'s that has become free.
+    pub(super) fn next(&self, member: usize) -> Next {
         if self.waiting.load(Ordering::SeqCst) == 0 {
             return Next::Nobody;
         }
@@ -133,7 +160,7 @@ impl Capacity {
         let Some(front) = queue.front() else {
             return Next::Nobody;
         };
-        let own = queue.iter().position(|waiter| waiter.worker == worker);
+        let own = queue.iter().position(|waiter| waiter.member == member);
         match own.and_then(|index| Some((index, queue.get(index)?))) {
             Some((index, own)) if own.since.duration_since(front.since) < FAIRNESS => {
                 let ticket = own.ticket;
@@ -231,9 +258,16 @@ impl Drop for Ticket {
 mod tests {
     use super::*;
 
+    fn room(connections: usize, waiting: usize) -> Room {
+        Room {
+            connections,
+            waiting,
+        }
+    }
+
     #[test]
     fn no_more_than_the_limit_is_open() {
-        let capacity = Capacity::new(2, 0, 1);
+        let capacity = Capacity::new(room(2, 0), 1);
         let (first, second) = (capacity.try_acquire(), capacity.try_acquire());
         assert!(first.is_some() && second.is_some());
         assert!(capacity.try_acquire().is_none());
@@ -244,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_permit_moves_to_the_one_that_waits_longest() {
-        let capacity = Capacity::new(1, 2, 2);
+        let capacity = Capacity::new(room(1, 2), 2);
         let permit = capacity.try_acquire();
         let mut first = capacity.queue(0).unwrap();
         let mut second = capacity.queue(1).unwrap();
@@ -257,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_request_that_leaves_the_queue_takes_nothing_with_it() {
-        let capacity = Capacity::new(1, 2, 1);
+        let capacity = Capacity::new(room(1, 2), 1);
         let permit = capacity.try_acquire();
         let first = capacity.queue(0).unwrap();
         drop(permit);
@@ -270,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_worker_serves_its_own_first() {
-        let capacity = Capacity::new(1, 4, 2);
+        let capacity = Capacity::new(room(1, 4), 2);
         let _permit = capacity.try_acquire();
         let _other = capacity.queue(1).unwrap();
         assert_eq!(capacity.next(0), Next::Other);
@@ -281,7 +315,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_waits_has_the_oldest_idle_connection_closed() {
-        let capacity = Capacity::new(1, 4, 2);
+        let capacity = Capacity::new(room(1, 4), 2);
         let _permit = capacity.try_acquire();
         let now = Instant::now();
         capacity.idle_since(0, Some(now + Duration::from_secs(1)));
@@ -292,5 +326,20 @@ mod tests {
             () = capacity.asked_to_close(0) => panic!("the newer one was asked for"),
             () = capacity.asked_to_close(1) => {}
         }
+    }
+
+    #[test]
+    fn more_room_is_for_those_that_wait_and_less_is_for_those_that_come() {
+        let capacity = Capacity::new(room(1, 2), 1);
+        let first = capacity.try_acquire();
+        let mut waiting = capacity.queue(0).unwrap();
+        capacity.resize(room(2, 0));
+        let second = waiting.grant.try_recv().unwrap();
+        assert!(capacity.queue(0).is_none(), "no place to wait");
+        capacity.resize(room(1, 0));
+        drop(first);
+        assert!(capacity.try_acquire().is_none(), "one is open still");
+        drop(second);
+        assert!(capacity.try_acquire().is_some());
     }
 }

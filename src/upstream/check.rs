@@ -12,7 +12,7 @@ use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use http::{HeaderName, Method, StatusCode};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::capacity::Permit;
+use super::capacity::{ALONE, Permit};
 use super::connect::{self, Connected};
 use super::endpoint::Endpoint;
 use super::error::chain;
@@ -108,8 +108,7 @@ async fn place(upstream: &Upstream, check: &Check) -> Option<Permit> {
     if let Some(permit) = capacity.try_acquire() {
         return Some(permit);
     }
-    // No worker's number: what it frees is not handed over, but closed.
-    let mut ticket = capacity.queue(upstream.workers)?;
+    let mut ticket = capacity.queue(ALONE)?;
     timeout(check.queue, &mut ticket.grant).await.ok()?.ok()
 }
 

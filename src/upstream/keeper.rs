@@ -1,7 +1,7 @@
 //! What closes a pool's idle connections: those that their app has closed, that are idle too long, or that others need the places of.
 
 use std::future::poll_fn;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -60,7 +60,7 @@ impl Pool {
 }
 
 /// Closes what its app has closed or is idle too long, and the oldest idle connections whenever other workers need
-/// their places. Ends with the pool.
+/// their places. Ends with the pool, or when it is retired.
 pub(super) async fn keep_idle(pool: Weak<Shared>) {
     loop {
         let Some(shared) = pool.upgrade() else { return };
@@ -70,11 +70,11 @@ pub(super) async fn keep_idle(pool: Weak<Shared>) {
         let pause =
             (upstream.idle_timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(5));
         let ended = poll_fn(|cx| match pool.upgrade() {
-            Some(shared) => {
+            Some(shared) if !Pool(Rc::clone(&shared)).is_retired() => {
                 Pool(shared).close_ended(cx);
                 Poll::<()>::Pending
             }
-            None => Poll::Ready(()),
+            _ => Poll::Ready(()),
         });
         let asked = tokio::select! {
             () = ended => return,

@@ -40,6 +40,7 @@ use tokio::time::{Instant, timeout};
 use crate::config;
 use crate::telemetry::names as field;
 
+use capacity::{Capacity, Room};
 use check::Check;
 use endpoint::{Endpoint, Site};
 use roster::Roster;
@@ -48,7 +49,6 @@ pub use answer::{AnswerBody, AnswerFault};
 pub use apps::Apps;
 pub use balance::Seat;
 pub use body::{BodyFault, BodyLimits, RequestBody, Tunnel};
-pub use capacity::Capacity;
 pub use client::{Answer, Client};
 pub use error::{ErrorKind, UpstreamError, chain};
 pub use http1::{Broken, Head};
@@ -78,6 +78,7 @@ pub struct Upstream {
     retry_budget: f64,
     idle_timeout: Duration,
     capacity: Arc<Capacity>,
+    room: Room,
     limits: http1::Limits,
     workers: usize,
     started: Instant,
@@ -146,6 +147,10 @@ impl Upstream {
             config::Scheme::Unix => endpoint.to_string(),
             _ => endpoint::authority(endpoint),
         };
+        let room = Room {
+            connections: settings.max_connections,
+            waiting: settings.queue,
+        };
         let authorities: Vec<_> = settings.endpoints.iter().map(known).collect();
         Ok(Self {
             name: name.into(),
@@ -158,7 +163,8 @@ impl Upstream {
             attempts: settings.retry.attempts.max(1),
             retry_budget: settings.retry.budget,
             idle_timeout: *settings.timeouts.idle,
-            capacity: Capacity::new(settings.max_connections, settings.queue, workers),
+            capacity: Capacity::new(room, workers),
+            room,
             limits: http1::Limits {
                 head: settings.max_head.bytes(),
                 fields: settings.max_headers,
@@ -168,6 +174,18 @@ impl Upstream {
             workers,
             started: Instant::now(),
         })
+    }
+
+    /// The same app with other settings: the connections that `former` still has count among its own.
+    #[must_use]
+    pub fn succeeding(mut self, former: &Self) -> Self {
+        self.capacity = Arc::clone(&former.capacity);
+        self
+    }
+
+    /// It is in force from now on.
+    pub fn take_over(&self) {
+        self.capacity.resize(self.room);
     }
 
     /// An endpoint as `Host` has it.

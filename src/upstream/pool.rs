@@ -64,6 +64,8 @@ pub(super) struct Pool(pub(super) Rc<Shared>);
 pub(super) struct Shared {
     pub(super) upstream: Arc<Upstream>,
     pub(super) worker: usize,
+    /// Its number among those that share the app's capacity.
+    member: usize,
     /// The oldest first, so that the last is the warmest.
     pub(super) idle: RefCell<Vec<Connection>>,
     /// Those that several exchanges share.
@@ -114,6 +116,7 @@ impl Pool {
     /// A pool of `worker`'s, with a task that closes what is idle too long or wanted elsewhere.
     pub(super) fn new(upstream: Arc<Upstream>, worker: usize) -> Self {
         let pool = Self(Rc::new(Shared {
+            member: upstream.capacity.enroll(),
             upstream,
             worker,
             idle: RefCell::default(),
@@ -264,7 +267,7 @@ impl Pool {
     ) -> Result<Taken, UpstreamError> {
         let overloaded = || UpstreamError::new(ErrorKind::Overloaded);
         let capacity = &self.0.upstream.capacity;
-        let mut ticket = capacity.queue(self.0.worker).ok_or_else(overloaded)?;
+        let mut ticket = capacity.queue(self.0.member).ok_or_else(overloaded)?;
         let (sender, handed) = oneshot::channel();
         self.0.waiting.borrow_mut().insert(ticket.number, sender);
         let place = Place {
@@ -300,7 +303,7 @@ impl Pool {
     /// Takes a connection back: for one that waits, or to be idle.
     fn put(&self, mut connection: Connection) {
         connection.wire.end();
-        if self.0.retired.get() || connection.wire.seat.endpoint.is_retired() {
+        if self.is_retired() || connection.wire.seat.endpoint.is_retired() {
             return;
         }
         // One that waits uses it at once, so that the runtime has not looked at it in between.
@@ -310,7 +313,7 @@ impl Pool {
         {
             return;
         }
-        match self.0.upstream.capacity.next(self.0.worker) {
+        match self.0.upstream.capacity.next(self.0.member) {
             Next::Nobody => {}
             Next::Other => return drop(connection),
             Next::Own(ticket) => {
@@ -342,15 +345,25 @@ impl Pool {
         }
     }
 
-    /// Closes the idle connections, and from now on each with its exchange.
+    /// Closes the idle connections, and from now on each with its exchange. What others want closed is its successor's
+    /// matter from now on.
     pub(super) fn retire(&self) {
-        self.0.retired.set(true);
         let mut idle = self.0.idle.borrow_mut();
         idle.clear();
+        self.0.carriers.let_go();
         self.mark(&idle);
+        self.0.retired.set(true);
+        self.0.keeper.borrow().wake_by_ref();
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.0.retired.get()
     }
 
     pub(super) fn mark(&self, idle: &[Connection]) {
+        if self.is_retired() {
+            return;
+        }
         let oldest = idle.first().map(|connection| connection.idle_since);
         let oldest = [oldest, self.0.carriers.oldest_idle()]
             .into_iter()

@@ -73,6 +73,9 @@ impl Pool {
         let late = |_| Err(UpstreamError::new(ErrorKind::ConnectTimeout));
         match timeout_at(deadline, begun).await.unwrap_or_else(late) {
             Ok(carrier) => {
+                if self.is_retired() {
+                    self.0.carriers.let_go();
+                }
                 self.mark(&self.0.idle.borrow());
                 Ok(Taken::Carrier(carrier))
             }

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use pardon::config::{self, Config, Listen};
 use pardon::config::units::Period;
+use pardon::config::{self, Config, Listen};
 use pardon::incident::store::{Filter, Found, How, Reader};
 use pardon::incident::{Counts, Incident};
 

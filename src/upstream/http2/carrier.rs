@@ -234,6 +234,13 @@ impl Carriers {
         });
     }
 
+    /// Has none any more: each closes with its last stream.
+    pub(in crate::upstream) fn let_go(&self) {
+        let list = self.list.take();
+        self.room.notify_waiters();
+        drop(list);
+    }
+
     /// Closes those that are idle since this time, or lead to where the app is not any more.
     pub(in crate::upstream) fn close_expired(&self, before: Instant) {
         for carrier in self.list.borrow().iter() {

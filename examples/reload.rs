@@ -1,5 +1,7 @@
 //! A proxy that is reloaded every second while visitors ask, and then a thousand times: does any of them notice, does anything grow?
 //!
+//! Half of the visitors speak HTTP/1.1, half HTTP/2.
+//!
 //! `cargo run --release --example reload -- --seconds 60 --reloads 1000` runs the program with a file that changes each time (the
 //! brand, time-outs, a second listener that comes and goes, and now and then the app's own settings), and prints how many requests
 //! were sent, how many were dropped (there should be none) and how many had to be sent again because the connection had been
@@ -15,6 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::Request;
+use tokio::runtime::{self, Runtime};
+use tokio::time::timeout;
 
 /// Visitors at once; one in four opens a connection for each request, the others keep theirs.
 const VISITORS: u64 = 8;
@@ -103,7 +111,15 @@ fn run(folder: &Path, seconds: u64, many: u64) -> io::Result<Report> {
     let visitors: Vec<_> = (0..VISITORS)
         .map(|number| {
             let end = Arc::clone(&end);
-            thread::spawn(move || visit(address, number % 4 != 0, &end))
+            let keeps = number % 4 != 0;
+            thread::spawn(move || {
+                if number < VISITORS / 2 {
+                    visit(&mut Http1::new(address), keeps, &end)
+                } else {
+                    Http2::new(address)
+                        .map_or(Asked::FAILED, |mut way| visit(&mut way, keeps, &end))
+                }
+            })
         })
         .collect();
     let mut reloads = 0;
@@ -115,10 +131,7 @@ fn run(folder: &Path, seconds: u64, many: u64) -> io::Result<Report> {
     end.store(true, Ordering::SeqCst);
     let mut asked = Asked::default();
     for visitor in visitors {
-        let seen = visitor.join().unwrap_or(Asked {
-            dropped: 1,
-            ..Asked::default()
-        });
+        let seen = visitor.join().unwrap_or(Asked::FAILED);
         asked.requests += seen.requests;
         asked.dropped += seen.dropped;
         asked.repeated += seen.repeated;
@@ -141,28 +154,23 @@ fn run(folder: &Path, seconds: u64, many: u64) -> io::Result<Report> {
     })
 }
 
-/// Asks until it is told to end.
-fn visit(address: SocketAddr, keeps: bool, end: &AtomicBool) -> Asked {
-    let mut asked = Asked::default();
-    let mut connection = None;
-    while !end.load(Ordering::Relaxed) {
-        asked.requests += 1;
-        let reused = connection.is_some();
-        let mut answer = ask(address, &mut connection);
-        // A connection that was kept may be closed in the moment of the request: any client sends it again.
-        if answer.is_err() && reused {
-            asked.repeated += 1;
-            connection = None;
-            answer = ask(address, &mut connection);
-        }
-        let closes = answer.as_ref().map_or(true, |answer| answer.closes);
-        asked.dropped += u64::from(!answer.is_ok_and(|answer| answer.fine));
-        if closes || !keeps {
-            connection = None;
-        }
-        thread::sleep(PAUSE);
-    }
-    asked
+impl Asked {
+    /// A visitor that could not even ask.
+    const FAILED: Self = Self {
+        requests: 0,
+        dropped: 1,
+        repeated: 0,
+    };
+}
+
+/// A protocol, and the connection that is open.
+trait Way {
+    /// Asks once, on a new connection where none is open.
+    fn ask(&mut self) -> io::Result<Answer>;
+
+    fn is_open(&self) -> bool;
+
+    fn close(&mut self);
 }
 
 /// An answer as its visitor sees it.
@@ -173,24 +181,157 @@ struct Answer {
     closes: bool,
 }
 
-fn ask(address: SocketAddr, connection: &mut Option<BufReader<TcpStream>>) -> io::Result<Answer> {
-    let stream = if let Some(stream) = connection {
-        stream
-    } else {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        connection.insert(BufReader::new(stream))
+/// Asks until it is told to end.
+fn visit(way: &mut impl Way, keeps: bool, end: &AtomicBool) -> Asked {
+    let mut asked = Asked::default();
+    while !end.load(Ordering::Relaxed) {
+        asked.requests += 1;
+        let reused = way.is_open();
+        let mut answer = way.ask();
+        // A connection that was kept may be closed in the moment of the request: any client sends it again.
+        if answer.is_err() && reused {
+            asked.repeated += 1;
+            way.close();
+            answer = way.ask();
+        }
+        let closes = answer.as_ref().map_or(true, |answer| answer.closes);
+        asked.dropped += u64::from(!answer.is_ok_and(|answer| answer.fine));
+        if closes || !keeps {
+            way.close();
+        }
+        thread::sleep(PAUSE);
+    }
+    asked
+}
+
+struct Http1 {
+    address: SocketAddr,
+    connection: Option<BufReader<TcpStream>>,
+}
+
+impl Http1 {
+    fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            connection: None,
+        }
+    }
+}
+
+impl Way for Http1 {
+    fn ask(&mut self) -> io::Result<Answer> {
+        let stream = if let Some(stream) = &mut self.connection {
+            stream
+        } else {
+            let stream = TcpStream::connect(self.address)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            self.connection.insert(BufReader::new(stream))
+        };
+        let request = b"GET /reload HTTP/1.1\r\nHost: reload.example\r\n\r\n";
+        stream.get_mut().write_all(request)?;
+        let head = head(stream)?;
+        let mut body = [0; 4];
+        stream.read_exact(&mut body)?;
+        Ok(Answer {
+            fine: head.starts_with("HTTP/1.1 200 ") && &body == b"fine",
+            closes: head.to_ascii_lowercase().contains("connection: close"),
+        })
+    }
+
+    fn is_open(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    fn close(&mut self) {
+        self.connection = None;
+    }
+}
+
+struct Http2 {
+    address: SocketAddr,
+    runtime: Runtime,
+    connection: Option<SendRequest<Bytes>>,
+}
+
+impl Http2 {
+    fn new(address: SocketAddr) -> io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Ok(Self {
+            address,
+            runtime,
+            connection: None,
+        })
+    }
+}
+
+impl Way for Http2 {
+    fn ask(&mut self) -> io::Result<Answer> {
+        let (address, open) = (self.address, self.connection.take());
+        let asked = self.runtime.block_on(async {
+            let asked = async {
+                // One that the proxy has said goodbye on takes no request: nothing was sent, so nothing is repeated.
+                let ready = match open {
+                    Some(open) => open.ready().await.ok(),
+                    None => None,
+                };
+                let sender = match ready {
+                    Some(ready) => ready,
+                    None => connect(address).await?,
+                };
+                ask_http2(sender).await.map_err(io::Error::other)
+            };
+            timeout(PATIENCE, asked).await
+        });
+        let (fine, sender) = asked.map_err(|_| io::ErrorKind::TimedOut)??;
+        self.connection = Some(sender);
+        Ok(Answer {
+            fine,
+            closes: false,
+        })
+    }
+
+    fn is_open(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    fn close(&mut self) {
+        self.connection = None;
+    }
+}
+
+async fn connect(address: SocketAddr) -> io::Result<SendRequest<Bytes>> {
+    let stream = tokio::net::TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = h2::client::handshake(stream)
+        .await
+        .map_err(io::Error::other)?;
+    // How it ends the requests on it tell.
+    tokio::spawn(async { drop(connection.await) });
+    sender.ready().await.map_err(io::Error::other)
+}
+
+/// Sends one request; whether its answer is the app's, and whole.
+async fn ask_http2(
+    mut sender: SendRequest<Bytes>,
+) -> Result<(bool, SendRequest<Bytes>), h2::Error> {
+    let request = Request::get("http://reload.example/reload").body(());
+    let Ok(request) = request else {
+        return Ok((false, sender));
     };
-    let request = b"GET /reload HTTP/1.1\r\nHost: reload.example\r\n\r\n";
-    stream.get_mut().write_all(request)?;
-    let head = head(stream)?;
-    let mut body = [0; 4];
-    stream.read_exact(&mut body)?;
-    Ok(Answer {
-        fine: head.starts_with("HTTP/1.1 200 ") && &body == b"fine",
-        closes: head.to_ascii_lowercase().contains("connection: close"),
-    })
+    let (answer, _) = sender.send_request(request, true)?;
+    let answer = answer.await?;
+    let fine = answer.status() == 200;
+    let mut body = answer.into_body();
+    let mut text = Vec::new();
+    while let Some(piece) = body.data().await {
+        let piece = piece?;
+        body.flow_control().release_capacity(piece.len())?;
+        text.extend(piece);
+    }
+    Ok((fine && text == b"fine", sender))
 }
 
 /// A head, up to its empty line.

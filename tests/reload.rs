@@ -318,41 +318,10 @@ fn metrics(program: &Program) -> String {
     answer.text().to_owned()
 }
 
-/// The page's settings change, then the app's own.
-#[test]
-fn a_limit_on_connections_holds_over_a_reload() {
-    for change in ["[brand]\nname = \"Shop\"", "queue = 7"] {
-        let (begun, go_on) = (Signal::default(), Signal::default());
-        let (told, waits) = (begun.clone(), go_on.clone());
-        let origin = Origin::new(move |visit, request| {
-            if request.line().contains("/slow") {
-                told.give();
-                waits.wait();
-            }
-            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine");
-        });
-        let limit = "[upstreams.app]\nendpoints = [\"$ORIGIN\"]\nmax_connections = 1\n";
-        let running = Running::set(origin, limit);
-        let mut slow = running.program.connect();
-        slow.send(get("/slow", ""));
-        begun.wait();
-        running.change(&format!("{limit}{change}\n"));
-        let mut waiting = running.program.connect();
-        waiting.send(get("/", ""));
-        eventually("it to wait for its turn", || {
-            metrics(&running.program)
-                .contains("pardon_upstream_waiting_requests{upstream=\"app\"} 1")
-                .then_some(())
-        });
-        assert_eq!(running.origin.connections(), 1, "{change}");
-        go_on.give();
-        assert_eq!((slow.answer().status, waiting.answer().status), (200, 200));
-    }
-}
+const ONE_CONNECTION: &str = "[upstreams.app]\nendpoints = [\"$ORIGIN\"]\nmax_connections = 1\n";
 
-/// One waits under the former settings, one under the new ones: the one connection serves both.
-#[test]
-fn those_that_wait_under_former_settings_get_their_turn() {
+/// A proxy whose one connection to the app is in use by the visitor, until the signal is given.
+fn fully_used() -> (Running, Client, Signal) {
     let (begun, go_on) = (Signal::default(), Signal::default());
     let (told, waits) = (begun.clone(), go_on.clone());
     let origin = Origin::new(move |visit, request| {
@@ -362,21 +331,45 @@ fn those_that_wait_under_former_settings_get_their_turn() {
         }
         visit.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine");
     });
-    let limit = "[upstreams.app]\nendpoints = [\"$ORIGIN\"]\nmax_connections = 1\n";
-    let running = Running::set(origin, limit);
+    let running = Running::set(origin, ONE_CONNECTION);
     let mut slow = running.program.connect();
     slow.send(get("/slow", ""));
     begun.wait();
+    (running, slow, go_on)
+}
+
+/// Sends a request that waits for a connection, as the last of so many.
+fn in_the_queue(running: &Running, number: usize) -> Client {
+    let mut visitor = running.program.connect();
+    visitor.send(get("/", ""));
+    let line = format!("pardon_upstream_waiting_requests{{upstream=\"app\"}} {number}");
+    eventually("it to wait for its turn", || {
+        metrics(&running.program).contains(&line).then_some(())
+    });
+    visitor
+}
+
+/// The page's settings change, then the app's own.
+#[test]
+fn a_limit_on_connections_holds_over_a_reload() {
+    for change in ["[brand]\nname = \"Shop\"", "queue = 7"] {
+        let (running, mut slow, go_on) = fully_used();
+        running.change(&format!("{ONE_CONNECTION}{change}\n"));
+        let mut waiting = in_the_queue(&running, 1);
+        assert_eq!(running.origin.connections(), 1, "{change}");
+        go_on.give();
+        assert_eq!((slow.answer().status, waiting.answer().status), (200, 200));
+    }
+}
+
+/// One waits under the former settings, one under the new ones: the one connection serves both.
+#[test]
+fn those_that_wait_under_former_settings_get_their_turn() {
+    let (running, mut slow, go_on) = fully_used();
     let mut visitors = Vec::new();
-    for queue in [1, 2] {
-        let mut visitor = running.program.connect();
-        visitor.send(get("/", ""));
-        eventually("it to wait for its turn", || {
-            let line = format!("pardon_upstream_waiting_requests{{upstream=\"app\"}} {queue}");
-            metrics(&running.program).contains(&line).then_some(())
-        });
-        visitors.push(visitor);
-        running.change(&format!("{limit}queue = {}\n", 10 + queue));
+    for number in [1, 2] {
+        visitors.push(in_the_queue(&running, number));
+        running.change(&format!("{ONE_CONNECTION}queue = {}\n", 10 + number));
     }
     go_on.give();
     assert_eq!(slow.answer().status, 200);

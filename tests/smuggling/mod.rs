@@ -3,7 +3,10 @@
 mod bodies;
 mod plain;
 
-use crate::support::{Client, Gateway, Origin, Program};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use crate::support::{Answer, Client, Origin, Program, eventually};
 
 /// What a refusal may be.
 const REFUSALS: [u16; 7] = [400, 408, 413, 414, 417, 431, 501];
@@ -207,24 +210,30 @@ fn spoilt() -> Vec<Vec<u8>> {
     all
 }
 
-/// The status that a request is answered with; none where its connection is closed without one.
-fn outcome(gateway: &Gateway, request: &[u8]) -> Option<u16> {
-    let mut client = Client::connect(gateway.address());
+/// What a request is answered with; none where its connection is closed without an answer.
+fn outcome(address: SocketAddr, request: &[u8]) -> Option<Answer> {
+    let mut client = Client::connect(address);
     client.send(request);
-    let line = String::from_utf8(client.try_read(12)).unwrap();
-    let status = line.strip_prefix("HTTP/1.")?.get(2..5)?;
-    Some(status.parse().unwrap())
+    client.try_answer()
 }
 
+/// Each is refused with a page that shows an ID, each ID has its line in the log, and each is counted.
 #[test]
 fn nothing_that_could_be_read_in_two_ways_reaches_the_app() {
     let origin = Origin::saying(200, "", "fine");
-    let gateway = Gateway::before(&origin);
-    let (mut wrong, all) = (Vec::new(), [requests(), spoilt()].concat());
+    let program = Program::set(&origin, "");
+    let address = program.address();
+    let (mut wrong, mut ids) = (Vec::new(), BTreeSet::new());
+    let all = [requests(), spoilt()].concat();
     for request in &all {
-        let status = outcome(&gateway, request);
-        if !status.is_none_or(|status| REFUSALS.contains(&status)) {
-            wrong.push((status, String::from_utf8_lossy(request).into_owned()));
+        let answer = outcome(address, request);
+        let refusal = answer.as_ref().is_some_and(|answer| {
+            REFUSALS.contains(&answer.status) && answer.text().contains(answer.id())
+        });
+        if refusal {
+            ids.extend(answer.map(|answer| answer.id().to_owned()));
+        } else {
+            wrong.push((answer, String::from_utf8_lossy(request).into_owned()));
         }
     }
     assert!(all.len() > 400, "{}", all.len());
@@ -234,7 +243,27 @@ fn nothing_that_could_be_read_in_two_ways_reaches_the_app() {
         wrong.len(),
         all.len()
     );
+    assert_eq!(ids.len(), all.len(), "an ID was given twice");
+    let logged = || -> BTreeSet<String> {
+        let lines = program.lines();
+        let own = lines
+            .iter()
+            .filter(|line| line.contains("\"target\":\"pardon::refusal\""));
+        let ids = own.filter_map(|line| line.split("\"request_id\":\"").nth(1)?.split('"').next());
+        ids.map(str::to_owned).collect()
+    };
+    eventually("a line for each", || (logged() == ids).then_some(()));
+    assert_eq!(refusals(&program), all.len());
     assert!(origin.requests().is_empty(), "{:?}", origin.requests());
+}
+
+/// How many refusals are counted.
+fn refusals(program: &Program) -> usize {
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let metrics = Client::connect(program.admin_address()).ask(request);
+    let mut lines = metrics.text().lines();
+    let count = lines.find_map(|line| line.strip_prefix("pardon_refusals_total "));
+    count.unwrap().parse().unwrap()
 }
 
 /// Whoever is refused sees a page with an ID that the log knows, and the reason is there for the operator.
@@ -278,9 +307,6 @@ fn a_refusal_is_a_page_whose_id_the_log_knows() {
         let why = said["reason"].as_str().unwrap();
         assert!(why.contains(reason), "{request:?}: {why}");
     }
-    let mut operator = Client::connect(program.admin_address());
-    let metrics = operator.ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let count = format!("pardon_refusals_total {}", cases.len());
-    assert!(metrics.text().contains(&count), "{}", metrics.text());
+    assert_eq!(refusals(&program), cases.len());
     assert!(origin.requests().is_empty());
 }

@@ -120,15 +120,23 @@ impl Client {
         }
     }
 
+    /// The answer, where one comes before the connection ends.
+    pub fn try_answer(&mut self) -> Option<Answer> {
+        let head = self.read_head()?;
+        Some(self.answer_from(head, false))
+    }
+
     fn answer_to(&mut self, head_only: bool) -> Answer {
+        let head = self.read_head().expect("an answer's head");
+        self.answer_from(head, head_only)
+    }
+
+    fn answer_from(&mut self, mut answer: Answer, head_only: bool) -> Answer {
         let mut interim = Vec::new();
-        let mut answer = loop {
-            let answer = self.read_head().expect("an answer's head");
-            if !(100..200).contains(&answer.status) {
-                break answer;
-            }
+        while (100..200).contains(&answer.status) {
             interim.push(answer.status);
-        };
+            answer = self.read_head().expect("an answer's head");
+        }
         answer.interim = interim;
         let bodiless = head_only || [204, 304].contains(&answer.status);
         answer.end = if bodiless {

@@ -158,7 +158,8 @@ pub struct Health {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamTls {
-    /// A PEM file of authorities trusted instead of the built-in ones.
+    /// A PEM file of authorities trusted instead of the system's, which are those that `SSL_CERT_FILE` and `SSL_CERT_DIR`
+    /// name, else those of the distribution, else built-in ones.
     pub ca: Option<PathBuf>,
     /// The name expected in the certificate; default: the endpoint's host.
     pub server_name: Option<String>,

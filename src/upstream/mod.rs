@@ -23,6 +23,7 @@ mod keeper;
 mod names;
 mod pool;
 mod refusals;
+mod roots;
 mod roster;
 mod sharing;
 mod status;

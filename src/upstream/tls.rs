@@ -1,19 +1,17 @@
 //! How an app is trusted: the authorities, the name that its certificate has to have, and what this side shows of itself.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
+use super::roots::roots;
 use crate::config;
 use crate::tls::{Fault, Files, Pair};
 
@@ -29,7 +27,7 @@ pub(super) struct Tls {
 ///
 /// # Errors
 ///
-/// When the authorities' file cannot be read or holds none, the client certificate cannot be used, or the server name is not one.
+/// When the authorities cannot be read or there are none, the client certificate cannot be used, or the server name is not one.
 pub(super) fn tls(
     (host, protocol): (&str, config::Protocol),
     settings: &config::UpstreamTls,
@@ -89,25 +87,6 @@ fn own_certificate(settings: &config::UpstreamTls, folder: &Path) -> Result<Opti
         faults.join("; ")
     };
     Pair::read(&files).map(Some).map_err(said)
-}
-
-/// The authorities that are trusted: those of the file, or the built-in ones.
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    let Some(path) = ca else {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        return Ok(roots);
-    };
-    let at = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let file = File::open(path).map_err(|error| at(&error))?;
-    for certificate in CertificateDer::pem_reader_iter(BufReader::new(file)) {
-        let certificate = certificate.map_err(|error| at(&error))?;
-        roots.add(certificate).map_err(|error| at(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(at(&"holds no certificate"));
-    }
-    Ok(roots)
 }
 
 /// Accepts any certificate: `insecure = true`. The handshake's own signature is still checked.

@@ -15,7 +15,7 @@ use super::written::Written;
 #[serde(deny_unknown_fields, default)]
 pub struct Upstream {
     /// Where the app listens: `"http://127.0.0.1:3000"`, `"https://app.internal"`, `"unix:/run/app.sock"`, or
-    /// `{ url = "...", weight = 2 }`. A name stands for all its addresses, and is resolved again every few seconds. The one
+    /// `{ url = "...", weight = 2 }`. A name stands for all its addresses, and is resolved again when its TTL is over. The one
     /// key without a default.
     pub endpoints: Vec<Endpoint>,
     /// What is spoken: `"auto"`, `"http1"` or `"http2"`.

@@ -20,9 +20,12 @@ mod health;
 mod http1;
 mod http2;
 mod keeper;
+#[cfg(test)]
+mod name_server;
 mod names;
 mod pool;
 mod refusals;
+mod resolver;
 mod roots;
 mod roster;
 mod sharing;
@@ -222,9 +225,9 @@ impl Upstream {
         }
     }
 
-    /// Resolves a site's name, if it is one, unless that was done less than `life` ago. Where it fails the addresses that
+    /// Resolves a site's name, if it is one, unless that was done less than `silence` ago. Where it fails the addresses that
     /// were known last stay.
-    async fn resolve_site(&self, at: usize, life: Duration) -> Result<(), Arc<str>> {
+    async fn resolve_site(&self, at: usize, silence: Duration) -> Result<(), Arc<str>> {
         let Some((site, names)) = self
             .sites
             .get(at)
@@ -232,7 +235,7 @@ impl Upstream {
         else {
             return Ok(());
         };
-        let found = names.resolve(life).await;
+        let found = names.resolve(silence).await;
         let lost = site.lost.swap(found.is_err(), Ordering::Relaxed);
         match &found {
             Ok(addresses) => {

@@ -1,19 +1,14 @@
-//! What an app's name resolves to.
-//!
-//! The resolver is the C library's: it reads the hosts file, `resolv.conf` and its search list as every other program of
-//! the machine does, in a static binary too. It does not say how long an address may be used. So a name is asked for
-//! every [`NAME_LIFE`], behind the requests: the name server that answers keeps to the TTL.
+//! What an app's name resolves to, remembered for as long as may be.
 
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-/// How often a name is resolved again.
-pub(super) const NAME_LIFE: Duration = Duration::from_secs(5);
+use super::resolver::{Addresses, Resolver, UNSAID, Way, by_library};
 
 /// How long a name that did not resolve, or whose addresses are in doubt, is not asked for again.
 pub(super) const NAME_SILENCE: Duration = Duration::from_secs(1);
@@ -21,47 +16,77 @@ pub(super) const NAME_SILENCE: Duration = Duration::from_secs(1);
 /// What a name resolved to last, or why it did not.
 pub(super) type Found = Result<Vec<SocketAddr>, Arc<str>>;
 
-/// A name, resolved by one thread at a time however many requests wait for it: a resolver that does not answer holds
-/// each thread up for half a minute, and cannot be called off.
+/// A name, asked for once at a time however many requests wait for it: the C library holds each thread up for half a
+/// minute where nobody answers, and cannot be called off.
 #[derive(Debug)]
 pub(super) struct Names {
     host: String,
     port: u16,
-    known: Mutex<Option<(Found, Instant)>>,
+    resolver: Resolver,
+    known: Mutex<Option<Known>>,
     turn: Arc<Semaphore>,
     doubt: Notify,
 }
 
+/// What was found out last.
+#[derive(Debug)]
+struct Known {
+    found: Found,
+    since: Instant,
+    /// For how long it may be used.
+    life: Duration,
+}
+
 impl Names {
     pub(super) fn of(host: &str, port: u16) -> Self {
+        Self::by(Resolver::default(), host, port)
+    }
+
+    /// A name that this resolver is asked for.
+    pub(super) fn by(resolver: Resolver, host: &str, port: u16) -> Self {
         Self {
             host: host.to_owned(),
             port,
+            resolver,
             known: Mutex::default(),
             turn: Arc::new(Semaphore::new(1)),
             doubt: Notify::new(),
         }
     }
 
-    /// The addresses of the name: asked for, unless that was done less than `life` ago. Dropped, it leaves at most one
+    /// The addresses of the name: asked for, unless that was done less than `silence` ago. Dropped, it leaves at most one
     /// thread that still asks.
     ///
     /// # Errors
     ///
     /// What the resolver says.
-    pub(super) async fn resolve(self: &Arc<Self>, life: Duration) -> Found {
-        if let Some(found) = self.recall(life) {
+    pub(super) async fn resolve(self: &Arc<Self>, silence: Duration) -> Found {
+        if let Some(found) = self.recall(silence) {
             return found;
         }
-        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        // Only a semaphore that was closed has no turn, and this one never is.
+        let turn = Arc::clone(&self.turn).acquire_owned().await.ok();
         // Whoever had the turn before has found it out.
-        if let Some(found) = self.recall(life) {
+        if let Some(found) = self.recall(silence) {
             return found;
         }
+        match self.resolver.way(&self.host) {
+            Way::Known(addresses) => self.note(Ok(addresses)),
+            Way::Ask(question) => self.note(question.ask().await),
+            Way::Library => self.by_library(turn).await,
+        }
+    }
+
+    /// For how long what was found last may be used.
+    pub(super) fn life(&self) -> Duration {
+        let known = self.lock();
+        known.as_ref().map_or(UNSAID, |known| known.life)
+    }
+
+    async fn by_library(self: &Arc<Self>, turn: Option<OwnedSemaphorePermit>) -> Found {
         let names = Arc::clone(self);
         let asking = spawn_blocking(move || {
-            let found = names.ask();
-            *names.lock() = Some((found.clone(), Instant::now()));
+            let found = names.note(by_library(&names.host));
             drop(turn);
             found
         });
@@ -69,25 +94,29 @@ impl Names {
         asked.unwrap_or_else(|_| Err("the resolver's thread ended".into()))
     }
 
-    fn ask(&self) -> Found {
-        let found = (self.host.as_str(), self.port).to_socket_addrs();
-        let found = found.map_err(|error| format!("{}: {error}", self.host))?;
-        let mut addresses: Vec<SocketAddr> = Vec::new();
-        for address in found {
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        Ok(addresses)
+    fn note(&self, asked: Result<Addresses, String>) -> Found {
+        let life = asked.as_ref().map_or(UNSAID, |addresses| addresses.life);
+        let of_port = |address| SocketAddr::new(address, self.port);
+        let found = match asked {
+            Ok(addresses) => Ok(addresses.list.into_iter().map(of_port).collect()),
+            Err(why) => Err(format!("{}: {why}", self.host).into()),
+        };
+        let since = Instant::now();
+        *self.lock() = Some(Known {
+            found: found.clone(),
+            since,
+            life,
+        });
+        found
     }
 
-    fn recall(&self, life: Duration) -> Option<Found> {
+    fn recall(&self, silence: Duration) -> Option<Found> {
         let known = self.lock();
-        let (found, since) = known.as_ref()?;
-        (since.elapsed() < life).then(|| found.clone())
+        let known = known.as_ref()?;
+        (known.since.elapsed() < silence).then(|| known.found.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Found, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

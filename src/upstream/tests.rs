@@ -18,11 +18,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local, yield_now};
 use tokio::time::{Instant, timeout};
 
+use super::name_server::{NameServer, Reply};
+use super::names::Names;
 use super::*;
 use crate::config::units::Period;
 
 /// The longest that a test waits for anything.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const FINE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
 
@@ -276,4 +278,70 @@ async fn a_body_behind_a_head_that_has_none_ends_its_connection() {
         assert_eq!(app.try_write(UNASKED).unwrap(), UNASKED.len());
         assert!(!dirty.settle(), "{head}");
     }
+}
+
+/// An app at an address that says its own name on every connection.
+async fn named(address: SocketAddr, name: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    spawn_local(async move {
+        while let Ok((mut visit, _)) = listener.accept().await {
+            spawn_local(async move {
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{name}");
+                while visit.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
+                    visit.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Asks until the answers are as they should be; each of them has to come.
+async fn ask_until(client: &Client, mut done: impl FnMut(&str) -> bool) {
+    loop {
+        let answer = send(client, Method::POST, &RequestBody::default()).await;
+        if done(&text(answer.unwrap()).await) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_moves_is_followed_by_its_ttl_and_no_request_fails() {
+    let case = async {
+        let old = named((Ipv4Addr::LOCALHOST, 0).into(), "old").await;
+        let new = SocketAddr::new([127, 0, 0, 2].into(), old.port());
+        let new = named(new, "new").await;
+        let reply = Arc::new(std::sync::Mutex::new(Reply::Records(vec![old.ip()], 1)));
+        let told = Arc::clone(&reply);
+        let server = NameServer::new(move |_| told.lock().unwrap().clone());
+        let settings = config::Upstream {
+            endpoints: vec![format!("http://app.test:{}", old.port()).parse().unwrap()],
+            ..config::Upstream::default()
+        };
+        let mut upstream = Upstream::build("app", &settings, Path::new(""), 1).unwrap();
+        let names = Names::by(server.resolver(), "app.test", old.port());
+        upstream.sites[0].names = Some(Arc::new(names));
+        let upstream = Arc::new(upstream);
+        let client = Client::new(Arc::clone(&upstream), 0);
+        let _watch = Watch::start(std::iter::once(Arc::clone(&upstream))).unwrap();
+        ask_until(&client, |name| name == "old").await;
+        *reply.lock().unwrap() = Reply::Records(vec![old.ip(), new.ip()], 1);
+        let mut both = std::collections::HashSet::new();
+        ask_until(&client, |name| {
+            both.insert(name.to_owned()) && both.len() == 2
+        })
+        .await;
+        *reply.lock().unwrap() = Reply::Records(vec![new.ip()], 1);
+        let moved = || upstream.endpoints().len() == 1;
+        ask_until(&client, |_| moved()).await;
+        ask_until(&client, |name| name == "new").await;
+        *reply.lock().unwrap() = Reply::NoSuchName;
+        let lost = || upstream.sites[0].lost.load(Ordering::Relaxed);
+        ask_until(&client, |name| name == "new" && lost()).await;
+        ask_until(&client, |name| name == "new").await;
+        assert!(moved(), "the last address stays");
+    };
+    within_patience(case).await;
 }

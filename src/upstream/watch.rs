@@ -10,8 +10,8 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::endpoint::Endpoint;
-use super::names::{NAME_LIFE, NAME_SILENCE, Names};
-use super::{Upstream, check, health};
+use super::names::{NAME_SILENCE, Names};
+use super::{Upstream, check};
 
 /// A thread that looks after upstreams; it ends with this value.
 #[derive(Debug, Default)]
@@ -97,15 +97,14 @@ fn run(runtime: LocalRuntime, upstreams: Vec<Arc<Upstream>>, ended: oneshot::Rec
     runtime.shutdown_background();
 }
 
-/// Resolves a name again and again, a little earlier or later so that many proxies do not ask at once; at once, but not more
-/// often than a name may be asked for, where one of its addresses is in doubt.
+/// Resolves a name again whenever its addresses may be used no longer; at once, but not more often than a name may be asked
+/// for, where one of them is in doubt.
 async fn follow(upstream: Arc<Upstream>, at: usize, names: Arc<Names>) {
     loop {
         // What is wrong has been said.
         let _ = upstream.resolve_site(at, NAME_SILENCE).await;
         sleep(NAME_SILENCE).await;
-        let rest = NAME_LIFE.saturating_sub(NAME_SILENCE);
-        let rest = rest.mul_f64(0.8 + health::chance() * 0.2);
+        let rest = names.life().saturating_sub(NAME_SILENCE);
         let _ = timeout(rest, names.doubted()).await;
     }
 }

@@ -215,10 +215,11 @@ impl Client {
         (timeouts, begun, deadline): (&Timeouts, Instant, Instant),
     ) -> Result<(response::Parts, AnswerBody, Rc<Seat>), Failed> {
         let seat = carrier.seat();
-        // What comes through a tunnel would wait for one for ever.
-        let mut request = match body.wants_tunnel() {
-            Some(_) => RequestBody::default(),
-            None => body.clone(),
+        let tunnel = body.wants_tunnel();
+        let mut request = match tunnel {
+            // What comes through a tunnel would wait for one for ever.
+            Some(tunnel) if !carrier.opens(&tunnel.protocols) => RequestBody::default(),
+            _ => body.clone(),
         };
         let host = self.upstream.host_of(&seat.endpoint);
         let exchange = Exchange::begin(carrier, &head(host), &request);
@@ -238,7 +239,10 @@ impl Client {
         })?;
         body.answered();
         self.upstream.answered(&seat.endpoint, head.status);
-        let body = AnswerBody::shared(exchange, request, timeouts.body);
+        let idle = tunnel.map(|tunnel| tunnel.idle);
+        let switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let pause = idle.filter(|_| switched).unwrap_or(timeouts.body);
+        let body = AnswerBody::shared(exchange, request, pause);
         Ok((head, body, Rc::clone(seat)))
     }
 

@@ -4,6 +4,7 @@ mod grpc;
 mod misbehaving;
 mod origin;
 mod secured;
+mod tunnels;
 
 use std::sync::Arc;
 use std::thread;

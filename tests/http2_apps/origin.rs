@@ -30,6 +30,8 @@ pub(super) struct Script {
     pub(super) streams: u32,
     /// Requests that it refuses at first.
     pub(super) refusals: usize,
+    /// Whether it opens tunnels (RFC 8441).
+    pub(super) tunnels: bool,
 }
 
 impl Default for Script {
@@ -37,6 +39,7 @@ impl Default for Script {
         Self {
             streams: 100,
             refusals: 0,
+            tunnels: false,
         }
     }
 }
@@ -44,6 +47,8 @@ impl Default for Script {
 #[derive(Default)]
 struct Seen {
     requests: Mutex<Vec<Request<()>>>,
+    /// Those of extended CONNECTs.
+    protocols: Mutex<Vec<h2::ext::Protocol>>,
     connections: AtomicUsize,
     now: AtomicUsize,
     most: AtomicUsize,
@@ -121,6 +126,13 @@ impl H2Origin {
         self.seen.requests.lock().unwrap().clone()
     }
 
+    /// What was asked for by extended CONNECTs, in order.
+    pub(super) fn protocols(&self) -> Vec<String> {
+        let protocols = self.seen.protocols.lock().unwrap();
+        let protocols = protocols.iter();
+        protocols.map(|it| it.as_str().to_owned()).collect()
+    }
+
     pub(super) fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
     }
@@ -144,6 +156,9 @@ where
 {
     let mut builder = Builder::new();
     builder.max_concurrent_streams(script.streams);
+    if script.tunnels {
+        builder.enable_connect_protocol();
+    }
     let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else {
         return;
     };
@@ -162,6 +177,8 @@ async fn answer(
     let now = seen.now.fetch_add(1, Ordering::SeqCst) + 1;
     seen.most.fetch_max(now, Ordering::SeqCst);
     let path = head.uri.path().to_owned();
+    let protocol = head.extensions.get::<h2::ext::Protocol>();
+    seen.protocols.lock().unwrap().extend(protocol.cloned());
     let earlier = {
         let mut requests = seen.requests.lock().unwrap();
         requests.push(Request::from_parts(head, ()));

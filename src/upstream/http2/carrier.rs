@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use h2::Ping;
 use h2::client::{Builder, SendRequest};
-use http::StatusCode;
 use http::uri::Scheme;
+use http::{HeaderValue, StatusCode};
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::lost::Lost;
 use super::pulse::{Pulse, drive};
 use super::request::request;
+use super::tunnel::is_websocket;
 use super::{AHEAD, ALL_WINDOWS, STREAMS, WINDOW};
 use crate::http1::Stream;
 use crate::upstream::balance::Seat;
@@ -72,6 +73,11 @@ impl Carrier {
     /// Takes no more streams: the app leaves.
     pub(in crate::upstream) fn close(&self) {
         self.pulse.close();
+    }
+
+    /// Whether the app opens tunnels to these protocols.
+    pub(in crate::upstream) fn opens(&self, protocols: &HeaderValue) -> bool {
+        self.sender.is_extended_connect_protocol_enabled() && is_websocket(protocols)
     }
 
     pub(super) fn sender(&self) -> SendRequest<Bytes> {

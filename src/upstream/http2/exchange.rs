@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
+use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode, response};
 use http_body::{Body as _, SizeHint};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use super::carrier::{Carrier, Place};
 use super::lost::Lost;
+use super::tunnel::Tunnel;
 use super::{KEPT, request};
 use crate::http1::{Alarm, Decoded, Malformed, digits};
 use crate::upstream::balance::Busy;
@@ -47,6 +49,8 @@ pub(in crate::upstream) struct Exchange {
     refused: bool,
     over: bool,
     head_only: bool,
+    /// Where it is to become one, or is.
+    tunnel: Option<Tunnel>,
     place: Place,
     _busy: Busy,
 }
@@ -64,7 +68,8 @@ impl Exchange {
     ) -> Result<Self, Fault> {
         let length = body.size_hint().exact();
         let request = request::request(head, carrier.scheme.clone(), length);
-        let request = request.map_err(|why| Fault::App(Broken::Malformed(why)))?;
+        let mut request = request.map_err(|why| Fault::App(Broken::Malformed(why)))?;
+        let tunnel = body.wants_tunnel().map(|_| Tunnel::ask(&mut request));
         let place = carrier.enter();
         let begun = carrier.sender().send_request(request, body.is_empty());
         let (answer, sending) = begun.map_err(|error| {
@@ -78,13 +83,14 @@ impl Exchange {
             sending: (!body.is_empty()).then_some(sending),
             piece: Bytes::new(),
             last: false,
-            kept: Some(BytesMut::new()),
+            kept: tunnel.is_none().then(BytesMut::new),
             fault: None,
             reader: None,
             alarm: Alarm::new(),
             refused: false,
             over: false,
             head_only: head.method() == Method::HEAD,
+            tunnel,
             _busy: carrier.seat.busy(),
             place,
         })
@@ -102,7 +108,10 @@ impl Exchange {
         body: &mut RequestBody,
         due: impl Fn(&RequestBody) -> Instant,
     ) -> Poll<Result<response::Parts, Fault>> {
-        if let Poll::Ready(Err(fault)) = self.poll_send(cx, body) {
+        // What goes through a tunnel waits until it is open.
+        if self.tunnel.is_none()
+            && let Poll::Ready(Err(fault)) = self.poll_send(cx, body)
+        {
             return Poll::Ready(Err(Fault::App(Broken::Request(fault))));
         }
         match self.poll_head(cx, body) {
@@ -143,12 +152,17 @@ impl Exchange {
     }
 
     fn take_head(&mut self, answer: http::Response<RecvStream>) -> Result<response::Parts, Fault> {
-        let (head, body) = answer.into_parts();
+        let (mut head, body) = answer.into_parts();
         if head.headers.len() > self.carrier().limits.fields {
             return Err(Malformed("it has more header fields than `max_headers`").into());
         }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Malformed("it switched to a protocol that nobody asked for").into());
+        }
+        self.over = body.is_end_stream();
+        self.body = Some(body);
+        if self.opens_tunnel(&mut head) {
+            return Ok(head);
         }
         let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
         if let Some(first) = lengths.next() {
@@ -158,9 +172,24 @@ impl Exchange {
             }
             self.left = length;
         }
-        self.over = body.is_end_stream();
-        self.body = Some(body);
         Ok(head)
+    }
+
+    /// Whether the app opens the tunnel that was asked for. Where it does not, nothing more is sent.
+    fn opens_tunnel(&mut self, head: &mut response::Parts) -> bool {
+        let Some(tunnel) = &mut self.tunnel else {
+            return false;
+        };
+        tunnel.answered(head);
+        if tunnel.is_open {
+            return true;
+        }
+        self.tunnel = None;
+        if let Some(mut sending) = self.sending.take() {
+            // Where the stream is over already it needs no end.
+            drop(sending.send_data(Bytes::new(), true));
+        }
+        false
     }
 
     /// Sends the request for as long as the app takes it; ready when all is sent, or nobody wants it.
@@ -249,13 +278,24 @@ impl Exchange {
         if let Some(fault) = self.fault {
             return Poll::Ready(Err(Fault::App(Broken::Request(fault))));
         }
-        match self.poll_frame(cx) {
+        let frame = match self.poll_frame(cx) {
+            Poll::Ready(Ok(Decoded::Over | Decoded::Trailers(_))) if self.tunnel.is_some() => {
+                self.poll_ends()
+            }
+            frame => frame,
+        };
+        match frame {
             Poll::Ready(frame) => {
                 self.alarm.moved();
                 Poll::Ready(frame.map_err(Fault::App))
             }
-            Poll::Pending if self.sending.is_none() => {
+            Poll::Pending if self.sending.is_none() && self.tunnel.is_none() => {
                 let over = self.alarm.poll_pause(cx, || None, pause);
+                over.map(|()| Err(Fault::Late))
+            }
+            Poll::Pending if self.tunnel.is_some() => {
+                self.reader = Some(cx.waker().clone());
+                let over = self.alarm.poll_pause(cx, || request.moved(), pause);
                 over.map(|()| Err(Fault::Late))
             }
             Poll::Pending => {
@@ -293,9 +333,22 @@ impl Exchange {
         })
     }
 
-    /// Whether all of the answer was read.
+    /// The app has ended its side of a tunnel, which is said with trailers; it is over when the client's has ended.
+    fn poll_ends(&mut self) -> Poll<Result<Decoded, Broken>> {
+        match &mut self.tunnel {
+            Some(tunnel) if !tunnel.told => {
+                tunnel.told = true;
+                Poll::Ready(Ok(Decoded::Trailers(HeaderMap::new())))
+            }
+            Some(_) if self.sending.is_some() => Poll::Pending,
+            _ => Poll::Ready(Ok(Decoded::Over)),
+        }
+    }
+
+    /// Whether all of the answer was read, and of a tunnel, both sides have ended.
     pub(in crate::upstream) fn is_over(&self) -> bool {
-        self.over
+        let tunnel = self.tunnel.as_ref();
+        self.over && tunnel.is_none_or(|tunnel| tunnel.told && self.sending.is_none())
     }
 
     /// Whether all of the request was sent.
@@ -306,7 +359,7 @@ impl Exchange {
     /// What is known of the length of the rest of the answer.
     pub(in crate::upstream) fn size_hint(&self) -> SizeHint {
         match self.left {
-            _ if self.over => SizeHint::with_exact(0),
+            _ if self.is_over() => SizeHint::with_exact(0),
             Some(left) => SizeHint::with_exact(left),
             None => SizeHint::new(),
         }

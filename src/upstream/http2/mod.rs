@@ -14,6 +14,7 @@ mod exchange;
 mod lost;
 mod pulse;
 mod request;
+mod tunnel;
 
 pub(super) use carrier::{Carrier, Carriers, ask};
 pub(super) use exchange::Exchange;

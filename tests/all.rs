@@ -30,6 +30,7 @@ mod live_apps;
 mod log;
 mod lookup;
 mod pages;
+mod pairings;
 mod parts;
 mod passing;
 mod policy;

@@ -2,7 +2,7 @@
 
 mod floods;
 mod malformed;
-mod pairings;
+pub mod pairings;
 mod slowness;
 mod tools;
 mod tunnels;

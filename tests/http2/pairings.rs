@@ -7,34 +7,39 @@ use crate::support::tls::{Authority, Visitor};
 use crate::support::{Client, End, Folder, Gateway, Origin};
 
 /// How a visitor comes.
-#[derive(Clone, Copy, Debug)]
-enum Way {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
     Http1,
     Http1Tls,
     Http2,
     Http2Tls,
 }
 
-const WAYS: [Way; 4] = [Way::Http1, Way::Http1Tls, Way::Http2, Way::Http2Tls];
+pub const WAYS: [Way; 4] = [Way::Http1, Way::Http1Tls, Way::Http2, Way::Http2Tls];
 
 /// A gateway on a plain port and on one with TLS.
-struct Shop {
-    gateway: Gateway,
+pub struct Shop {
+    pub gateway: Gateway,
     authority: Authority,
     _folder: Folder,
 }
 
 impl Shop {
     fn before(origin: &Origin) -> Self {
-        let authority = Authority::new();
+        let url = origin.url();
+        Self::new(
+            Authority::new(),
+            &format!("[upstreams.app]\nendpoints = [\"{url}\"]\n"),
+        )
+    }
+
+    /// Before an app of which these lines speak; its own certificate is from this authority.
+    pub fn new(authority: Authority, app: &str) -> Self {
         let folder = Folder::new();
         let certificate = authority.certify(&["shop.example"]).write(&folder, "shop");
-        let gateway = Gateway::set(
-            origin,
-            &format!(
-                "[server]\nlisten = [\"127.0.0.1:80\", \"tls://127.0.0.1:443\"]\ntls.certificates = [{certificate}]\n"
-            ),
-        );
+        let gateway = Gateway::of(&format!(
+            "{app}[server]\nlisten = [\"127.0.0.1:80\", \"tls://127.0.0.1:443\"]\ntls.certificates = [{certificate}]\n"
+        ));
         Self {
             gateway,
             authority,
@@ -42,23 +47,37 @@ impl Shop {
         }
     }
 
-    fn get(&self, way: Way, path: &str, fields: &[(&str, &str)]) -> Reply {
+    /// A connection of HTTP/1.1; none for who comes by HTTP/2.
+    pub fn client(&self, way: Way) -> Option<Client> {
+        let (plain, secure) = (self.gateway.addresses()[0], self.gateway.addresses()[1]);
+        match way {
+            Way::Http1 => Some(Client::connect(plain)),
+            Way::Http1Tls => {
+                let visitor = Visitor::trusting(&self.authority).offering(&["http/1.1"]);
+                Some(Client::within(visitor.connect(secure, "shop.example")))
+            }
+            Way::Http2 | Way::Http2Tls => None,
+        }
+    }
+
+    /// A connection of HTTP/2, in the clear or, for `Http2Tls`, not.
+    pub fn http2(&self, way: Way) -> Http2 {
+        let (plain, secure) = (self.gateway.addresses()[0], self.gateway.addresses()[1]);
+        if way == Way::Http2 {
+            return Http2::connect(plain);
+        }
+        let visitor = Visitor::trusting(&self.authority).offering(&["h2"]);
+        Http2::within(&visitor, secure, "shop.example")
+    }
+
+    pub fn get(&self, way: Way, path: &str, fields: &[(&str, &str)]) -> Reply {
         self.ask(way, &request("GET", path, fields), b"")
     }
 
-    fn ask(&self, way: Way, request: &Request<()>, body: &[u8]) -> Reply {
-        let (plain, secure) = (self.gateway.addresses()[0], self.gateway.addresses()[1]);
-        let visitor = |protocol| Visitor::trusting(&self.authority).offering(&[protocol]);
-        match way {
-            Way::Http1 => over_http1(Client::connect(plain), request, body),
-            Way::Http1Tls => {
-                let secured = visitor("http/1.1").connect(secure, "shop.example");
-                over_http1(Client::within(secured), request, body)
-            }
-            Way::Http2 => Http2::connect(plain).ask(request.clone(), body),
-            Way::Http2Tls => {
-                Http2::within(&visitor("h2"), secure, "shop.example").ask(request.clone(), body)
-            }
+    pub fn ask(&self, way: Way, request: &Request<()>, body: &[u8]) -> Reply {
+        match self.client(way) {
+            Some(client) => over_http1(client, request, body),
+            None => self.http2(way).ask(request.clone(), body),
         }
     }
 }

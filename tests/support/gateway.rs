@@ -35,10 +35,7 @@ impl Gateway {
     /// A proxy as a file configures it; `$ORIGIN` in the text stands for the app's URL. Listeners are replaced by free
     /// loopback ports.
     pub fn configured(origin: &Origin, toml: &str) -> Self {
-        let text = toml.replace("$ORIGIN", &origin.url());
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let loaded = config::parse(&text, "test.toml", folder);
-        Self::start(loaded.unwrap_or_else(|report| panic!("{report}")).config)
+        Self::of(&toml.replace("$ORIGIN", &origin.url()))
     }
 
     /// A proxy before one app, with these lines of configuration beside the app's endpoint.
@@ -51,20 +48,23 @@ impl Gateway {
 
     /// A proxy before an endpoint that no [`Origin`] stands for, with these lines of configuration beside it.
     pub fn at(endpoint: &str, toml: &str) -> Self {
-        let text = format!("{toml}\n[upstreams.app]\nendpoints = [\"{endpoint}\"]\n");
+        Self::of(&format!(
+            "{toml}\n[upstreams.app]\nendpoints = [\"{endpoint}\"]\n"
+        ))
+    }
+
+    /// A proxy as this file has it.
+    pub fn of(toml: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let loaded = config::parse(&text, "test.toml", folder);
+        let loaded = config::parse(toml, "test.toml", folder);
         Self::start(loaded.unwrap_or_else(|report| panic!("{report}")).config)
     }
 
     /// A proxy before an app at this URL that is spoken to by HTTP/2.
     pub fn by_http2(endpoint: &str, toml: &str) -> Self {
-        let text = format!(
+        Self::of(&format!(
             "{toml}\n[upstreams.app]\nprotocol = \"http2\"\nendpoints = [\"{endpoint}\"]\n"
-        );
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let loaded = config::parse(&text, "test.toml", folder);
-        Self::start(loaded.unwrap_or_else(|report| panic!("{report}")).config)
+        ))
     }
 
     /// Why a proxy with these lines of configuration is refused, be it by the file's checks or at the start.

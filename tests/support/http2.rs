@@ -87,6 +87,20 @@ impl Http2 {
             .expect("an answer in time")
     }
 
+    /// Asks, and gives what came first of the answer's body; the rest is left.
+    pub fn first(&mut self, request: Request<()>) -> Bytes {
+        let sender = self.sender.clone();
+        let asking = async {
+            let mut sender = sender.ready().await.unwrap();
+            let (answer, _) = sender.send_request(request, true).unwrap();
+            let mut body = answer.await.unwrap().into_body();
+            body.data().await.unwrap().unwrap()
+        };
+        self.runtime
+            .block_on(async { tokio::time::timeout(PATIENCE, asking).await })
+            .expect("a beginning in time")
+    }
+
     /// GET.
     pub fn get(&mut self, path: &str) -> Reply {
         self.ask(request("GET", path, &[]), b"")

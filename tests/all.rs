@@ -36,6 +36,7 @@ mod passing;
 mod policy;
 mod pool;
 mod real_input;
+mod real_parts;
 mod redaction;
 mod refused;
 mod reload;

@@ -4,5 +4,5 @@ mod floods;
 mod malformed;
 pub mod pairings;
 mod slowness;
-mod tools;
+pub mod tools;
 mod tunnels;

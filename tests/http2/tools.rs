@@ -12,7 +12,8 @@ fn run(tool: &str, arguments: &[&str]) -> Output {
         .unwrap_or_else(|error| panic!("{tool}, which tests/run installs: {error}"))
 }
 
-fn said(tool: &str, arguments: &[&str]) -> String {
+/// What a program prints that has to end well.
+pub fn said(tool: &str, arguments: &[&str]) -> String {
     let output = run(tool, arguments);
     let (out, err) = (
         String::from_utf8_lossy(&output.stdout),

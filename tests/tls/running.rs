@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{FINE, certificate};
@@ -130,23 +130,28 @@ fn curl_is_content() {
     }
 }
 
-#[test]
-fn openssl_is_content() {
-    let origin = Origin::answering(FINE);
-    let (program, ca) = shop(&origin);
+/// What `openssl s_client` says while it asks for a page, with these arguments too.
+fn by_openssl(program: &Program, ca: &Path, arguments: &[&str]) -> String {
     let address = program.address().to_string();
     let mut openssl = tool("openssl");
     openssl.args(["s_client", "-ign_eof", "-connect", &address]);
     openssl.args(["-servername", "shop.example", "-alpn", "http/1.1"]);
     openssl.args(["-verify_return_error", "-verify_hostname", "shop.example"]);
-    openssl.arg("-CAfile").arg(&ca);
+    openssl.arg("-CAfile").arg(ca).args(arguments);
     openssl.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = openssl.stderr(Stdio::null()).spawn().unwrap();
     let request = get("/", "Connection: close\r\n");
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(request.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn openssl_is_content() {
+    let origin = Origin::answering(FINE);
+    let (program, ca) = shop(&origin);
+    let said = by_openssl(&program, &ca, &[]);
     for part in [
         "Verify return code: 0 (ok)",
         "ALPN protocol: http/1.1",
@@ -154,5 +159,20 @@ fn openssl_is_content() {
         "fine",
     ] {
         assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn openssl_goes_on_with_its_session() {
+    let origin = Origin::answering(FINE);
+    let (program, ca) = shop(&origin);
+    for (flag, version) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+        let session = program.folder().path().join(version);
+        let session = session.to_str().unwrap();
+        for (way, handshake) in [("-sess_out", "New"), ("-sess_in", "Reused")] {
+            let said = by_openssl(&program, &ca, &[flag, way, session]);
+            let handshake = format!("{handshake}, {version}, Cipher is ");
+            assert!(said.contains(&handshake) && said.contains("fine"), "{said}");
+        }
     }
 }

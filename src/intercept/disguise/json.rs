@@ -15,8 +15,8 @@ const MOST_TEXT: usize = 2048;
 /// Keys of failures. A key is compared in lower case without `_`, `-`, `@` and `:`.
 const VOCABULARY: &str = "additionalerrors address applicationtrace args at atcontext attributes attype backtrace body category cause \
     cause0 causedby class classname code column columnnumber context data date debug debugmessage description \
-    detail details digest documentationurl endpoint environment errmsg errno errnum error errorcode \
-    errordescription errorid errormessage errors errortype exc exception exceptionclass exceptiondetails \
+    detail details digest documentationurl endpoint environment err errmsg errno errnum error errorcode \
+    errordescription errorid errormessage errors errortype exc excinfo exception exceptionclass exceptiondetails \
     exceptionmessage exceptionmethod exceptions exceptiontype exctype expose extensions extra fault faultcode \
     faultstring file filename frames frameworktrace fulltrace function headers help helplink hint hostname hresult \
     httpcode httpstatus hydradescription hydratitle id info innererror innerexception instance isoperational \
@@ -28,17 +28,17 @@ const VOCABULARY: &str = "additionalerrors address applicationtrace args at atco
     statustext success syscall targetsite thrown time timestamp title trace traceback traceid traces type uri url \
     user uuid value version violations watsonbuckets";
 /// Keys that say that an object is a failure.
-const SAYING: &str = "description detail errmsg error errormessage errors exc exception exceptionmessage exctype fault faultstring \
-    message msg stack stacktrace title trace traceback";
+const SAYING: &str = "description detail details err errmsg error errormessage errors exc exception exceptionmessage exctype fault faultstring \
+    message msg stack stacktrace syscall title trace traceback";
 /// Keys that records of failures have, and failures have not.
 const RECORDING: &str = "date environment id session sessionid time title user uuid version";
 /// Keys under which a failure's internals stand.
-const LEAKING: &str = "file filename filepath applicationtrace backtrace cause class data debug debugmessage description detail details error errormessage \
-    errors exc exception exceptionclass exceptiondetails exceptions exceptiontype frames frameworktrace fulltrace \
-    info innererror innerexception message msg previous raw reason sql sqlmessage stack stackframes stacktrace \
+const LEAKING: &str = "file filename filepath applicationtrace backtrace cause class data debug debugmessage description detail details err error errormessage \
+    errors exc excinfo exception exceptionclass exceptiondetails exceptions exceptiontype frames frameworktrace fulltrace \
+    info innererror innerexception message msg previous raw reason sql sqlmessage syscall stack stackframes stacktrace \
     stacktraces stacktracestring trace traceback traces type";
 /// Keys under which a failure's object lies.
-const LEADING: &str = "applicationtrace attributes backtrace cause data debug detail details error errors exception exceptiondetails \
+const LEADING: &str = "applicationtrace attributes backtrace cause data debug detail details err error errors exception exceptiondetails \
     exceptions extensions failure fault frames frameworktrace fulltrace info innererror innerexception meta \
     previous raw result rootcause stack stackframes stacktrace stacktraces trace traceback traces";
 
@@ -66,7 +66,7 @@ static CLASS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// A text that a database or a client of one says.
 static DATABASE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     expression(
-        r#"SQLSTATE\[[0-9A-Z]{5}\]|You have an error in your SQL syntax; ?check|ORA-\d{5}: |(?:connect|getaddrinfo|read|write) E[A-Z]{5,20} \S|dial tcp [^"]{4,100}: (?:connect|lookup)|ER_[A-Z_]{4,40}: |ccess denied for user '|elation \\"[^"]{1,100}\\" does not exist|onnection refused[^"]{0,40}[@:]\d|onnect[^"]{0,200}onnection refused"#,
+        r#"SQLSTATE\[[0-9A-Z]{5}\]|You have an error in your SQL syntax; ?check|ORA-\d{5}: |(?:connect|getaddrinfo|read|write) E[A-Z]{5,20} \S|dial tcp [^"]{4,100}: (?:connect|lookup)|ER_[A-Z_]{4,40}: |ccess denied for user '|elation \\"[^"]{1,100}\\" does not exist|onnection refused[^"]{0,40}[@:]\d|onnect[^"]{0,200}onnection refused|^no such table: |^Table '[^']{1,100}' doesn't exist|\((?:\w+\.)+\w*(?:Error|Warning)\) |sqlalche\.me/e/|<[\w.]{1,100} object at 0x[0-9a-f]{6,16}>|debug_notfound of url "#,
     )
 });
 
@@ -236,7 +236,7 @@ impl Reader<'_> {
             "json-trace"
         } else if says(&CLASS) {
             "json-exception"
-        } else if says(&DATABASE) {
+        } else if level.key == "sqlmessage" || says(&DATABASE) {
             "json-database"
         } else {
             return;

@@ -104,7 +104,16 @@ pub(super) fn is_alone(before: &[u8], after: &[u8], circumstances: Circumstances
     if circumstances.stored || lead.telling || lead.total() > MOST_WORDS {
         return false;
     }
-    let apologetic = lead.failing > 0 && lead.own * OWN_WORDS <= lead.total();
+    // A page without a title that says which exception it was may have a name before it.
+    let named = lead.title.is_none() && lead.exceptions > 0;
+    let own = lead.own.saturating_sub(usize::from(named));
+    // Under a title of its own it is what the page is about.
+    let about = if lead.title == Some(false) {
+        lead.exceptions
+    } else {
+        0
+    };
+    let apologetic = lead.failing > about && own * OWN_WORDS <= lead.total();
     match (lead.total(), lead.title) {
         // A text that is nothing but a trace may be a paste of one.
         (0, None) => circumstances.html,
@@ -127,6 +136,8 @@ struct Lead {
     failing: usize,
     apology: usize,
     own: usize,
+    /// Lines that are an exception: its class, and what it says.
+    exceptions: usize,
     /// Whether it has what pages about something have.
     telling: bool,
     /// Whether there is a title that says something, and says that something failed.
@@ -202,6 +213,11 @@ impl Lead {
         if text.len() >= MESSAGE && memmem::find(after, text).is_some() {
             return;
         }
+        if is_exception(text) {
+            self.exceptions += 1;
+            self.failing += 1;
+            return;
+        }
         let text = String::from_utf8_lossy(text).to_ascii_lowercase();
         let words = text.split(|c: char| !c.is_alphanumeric() && c != '\'');
         for word in words.filter(|word| !word.is_empty()) {
@@ -211,6 +227,8 @@ impl Lead {
                 self.failing += 1;
             } else if word.len() < 2 || word == "nbsp" || short {
                 // Of no weight: a status, a mark, the time.
+            } else if word.ends_with("error") || word.ends_with("exception") {
+                self.apology += 1;
             } else if APOLOGY.split_ascii_whitespace().any(|known| known == word) {
                 self.apology += 1;
             } else {
@@ -218,6 +236,20 @@ impl Lead {
             }
         }
     }
+}
+
+/// Whether a text is the class of an exception, with or without what it says after a colon.
+fn is_exception(text: &[u8]) -> bool {
+    let class = |byte: &u8| byte.is_ascii_alphanumeric() || b"._\\:$".contains(byte);
+    let end = text.iter().position(|byte| !class(byte));
+    let (name, rest) = text.split_at(end.unwrap_or(text.len()));
+    let said = name.ends_with(b":") || rest.is_empty();
+    let name = name.strip_suffix(b":").unwrap_or(name);
+    let named = [&b"Error"[..], b"Exception"].iter().any(|kind| {
+        let before = name.len().saturating_sub(kind.len());
+        before > 0 && name.ends_with(kind)
+    });
+    said && named
 }
 
 /// Whether an element's classes say that it shows code.
@@ -263,6 +295,7 @@ mod tests {
             "<!doctype html><html><head><title>Error</title></head><body><pre>",
             "<title>Shop</title><style>h1 { color: red }</style><h1>Sorry, something went wrong</h1><pre>",
             "<h1>Internal Server Error</h1><p>KeyError: 'cart of Bob'</p><pre>",
+            "<html><body><h1>Shop</h1><p>KeyError: 'mug of Ann'</p><pre>",
             "<p>We are sorry, we could not load your cart. Please try again later.</p><pre>",
         ] {
             assert!(alone(before, false, false, true), "{before}");
@@ -275,6 +308,8 @@ mod tests {
         for before in [
             "<title>Paste 42</title><pre>",
             "<h1>Paste 42</h1><pre>",
+            "<title>Ticket 12</title><h1>TypeError: my cart is null</h1><pre>",
+            "<h1>KeyError in my view</h1><p>I get this:</p><pre>",
             "<h1>Error in my Django view</h1><p>I get this:</p><pre>",
             "<h1>Error</h1><pre class=\"highlight\">",
             "<h1>Error</h1><pre><code>",

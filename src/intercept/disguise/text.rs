@@ -6,6 +6,9 @@ use memchr::memmem;
 /// How long a page can be that nobody designed, in bytes.
 const BARE: usize = 2048;
 
+/// Bytes in which a document of HTML says that it is one.
+const DOCUMENT: usize = 1024;
+
 /// What media type an answer says that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Declared {
@@ -71,6 +74,12 @@ pub(super) fn is_bare(text: &[u8], kind: Option<Kind>) -> bool {
                     .any(|part| memmem::find(&text, part).is_some())
         }
     }
+}
+
+/// Whether a text begins as a whole document of HTML does.
+pub(super) fn begins_as_page(text: &[u8]) -> bool {
+    let head = text.get(..DOCUMENT).unwrap_or(text).to_ascii_lowercase();
+    memmem::find(&head, b"<html").is_some()
 }
 
 /// Whether a text ends with a page's end.

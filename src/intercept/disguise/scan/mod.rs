@@ -6,6 +6,8 @@
 //! Bounds: [`HEAD`] and [`TAIL`] of text that is held, and how often a signature is tried. The time is
 //! linear in the answer's length.
 
+mod ending;
+
 use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
@@ -15,7 +17,7 @@ use super::json;
 use super::lead::{Circumstances, is_alone, says_nothing};
 use super::signature::{MOST_CUE, Place, Signature};
 use super::suspect::{Hit, Suspect};
-use super::text::{Declared, Kind, beginning, ends_as_page, has_element, is_bare, kind_of};
+use super::text::{Declared, Kind, beginning, begins_as_page, is_bare, kind_of};
 
 /// Bytes of an answer's beginning that are held whole.
 const HEAD: usize = 32 << 10;
@@ -24,9 +26,6 @@ const TAIL: usize = 8 << 10;
 /// Bytes before and after a cue that are looked at.
 const BEFORE: usize = 1024;
 const AFTER: usize = 4096;
-/// Bytes at the end in which an answer stops with a failure, and the whole of a text that is one.
-const END: usize = 1536;
-const SHORT: usize = 600;
 /// Bytes in which an answer shows what it is.
 const BEGINNING: usize = 64;
 /// What makes a verdict, in weights.
@@ -75,6 +74,8 @@ pub struct Scan {
     signs: Vec<Sign>,
     /// Whether the beginning is held although nothing is suspicious.
     holds: bool,
+    /// Whether it begins as a whole document of HTML, once its beginning is not held any more.
+    opened: bool,
 }
 
 impl Scan {
@@ -91,6 +92,7 @@ impl Scan {
             suspect: None,
             signs: Vec::new(),
             holds: false,
+            opened: false,
         }
     }
 
@@ -222,6 +224,7 @@ impl Scan {
             .checked_sub(self.base)
             .filter(|count| *count <= self.text.len())
         {
+            self.opened |= self.base == 0 && begins_as_page(&self.text);
             self.text.drain(..count);
             self.base = offset;
         }
@@ -328,10 +331,12 @@ impl Scan {
             Place::Markup => self.is_markup(hit, stand),
             Place::Alone => self.is_alone(hit, stand),
             Place::First => self.is_markup(hit, stand) && self.is_first(stand),
-            Place::End => {
+            Place::Stop if self.kind == Some(Kind::Text) => self.subject.failed,
+            Place::End | Place::Stop => {
                 suspect.last.push(hit);
                 self.is_alone(hit, stand)
             }
+            Place::Beside => self.kind == Some(Kind::Json) && self.is_markup(hit, stand),
             Place::Start => false,
         };
         if counts {
@@ -411,64 +416,6 @@ impl Scan {
             .get(..begin)
             .filter(|_| self.base == 0 && begin < HEAD);
         self.kind == Some(Kind::Html) && before.is_some_and(says_nothing)
-    }
-
-    /// Weighs what an answer may stop with.
-    fn weigh_end(&mut self, suspect: &mut Suspect) {
-        let length = self.length();
-        let detector = Arc::clone(&self.detector);
-        if self.may_stop_with_failure(&self.text, length) {
-            let tail = self.text.len().saturating_sub(END);
-            let text = self.text.get(tail..).unwrap_or_default();
-            let base = self.base + tail;
-            detector.end_cues(text, |signature, at| {
-                suspect.last.push(Hit {
-                    signature,
-                    start: base + at,
-                    quoted: None,
-                });
-            });
-        }
-        for hit in std::mem::take(&mut suspect.last) {
-            let Some(signature) = detector.signature(hit.signature) else {
-                continue;
-            };
-            if self.has(signature) || hit.start + END < length || !suspect.tries(hit.signature) {
-                continue;
-            }
-            let Some(stand) = self.stand(signature, hit.start) else {
-                continue;
-            };
-            if self.stops_after(stand.1) || (length <= END && self.is_alone(hit, stand)) {
-                self.sign(hit.signature, hit.start);
-            }
-        }
-    }
-
-    /// Whether an answer may have stopped in the middle: what is HTML and has no end, what is short.
-    fn may_stop_with_failure(&self, text: &[u8], length: usize) -> bool {
-        match self.kind {
-            Some(Kind::Html) => length <= END || !ends_as_page(text),
-            Some(Kind::Text) => length <= SHORT,
-            Some(Kind::Json) | None => false,
-        }
-    }
-
-    /// Whether nothing of a page comes after this.
-    fn stops_after(&self, end: usize) -> bool {
-        if self.subject.stored {
-            return false;
-        }
-        let rest = self
-            .text
-            .get(end.saturating_sub(self.base)..)
-            .unwrap_or_default();
-        let first_line = |text: &[u8]| memrchr(b'\n', text.trim_ascii()).is_none();
-        match self.kind {
-            Some(Kind::Html) => rest.len() <= 300 && !ends_as_page(rest) && !has_element(rest),
-            Some(Kind::Text) => self.length() <= SHORT && first_line(&self.text),
-            Some(Kind::Json) | None => false,
-        }
     }
 
     fn has(&self, signature: &Signature) -> bool {

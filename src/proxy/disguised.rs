@@ -26,6 +26,9 @@ use crate::intercept::{Ahead, Raw};
 use crate::telemetry;
 use crate::upstream::{AnswerBody, AnswerFault};
 
+/// What is kept of a page that stops before its end, in bytes: the last of it.
+const END_KEPT: usize = 8 << 10;
+
 /// A passing answer that is looked into.
 pub(super) struct Watched {
     watch: Box<Watch>,
@@ -135,11 +138,18 @@ impl Proxy {
         let Watched {
             mut watch,
             head,
-            room,
+            mut room,
             aborted,
         } = watched;
         if !watch.is_found() {
-            return;
+            let rules = route.policy.disguise.as_ref();
+            let misses = rules.is_some_and(|rules| rules.misses_end(exchange.uri.path(), &watch));
+            if !misses {
+                return;
+            }
+            let mut reserved = self.incidents.budget().open();
+            watch.find_unfinished(if reserved.grow(END_KEPT) { END_KEPT } else { 0 });
+            room = Some(reserved);
         }
         self.count_failure(route, Cause::Disguised);
         if !route.policy.record {

@@ -92,6 +92,36 @@ fn a_good_page_and_one_that_is_off_leave_no_record() {
     }
 }
 
+/// Point 4: an app that dies without a word ends its answer as if it was whole.
+#[test]
+fn a_page_that_stops_before_its_end_is_reported_where_pages_have_one() {
+    let page = "<!doctype html><html><body><h1>Cart</h1><p>Three mugs.</p>";
+    let origin = Origin::new(move |visit, request| {
+        let (text, end) = match request.line() {
+            line if line.contains("/part") => ("<p>part", ""),
+            line if line.contains("/4711") => (page, ""),
+            _ => (page, "</body></html>"),
+        };
+        let length = text.len() + end.len();
+        visit.send(format!(
+            "HTTP/1.1 200 OK\r\n{HTML}Content-Length: {length}\r\n\r\n{text}{end}"
+        ));
+    });
+    let gateway = Gateway::before(&origin);
+    for order in 0..9 {
+        gateway.get(&format!("/orders/{order}"), "");
+    }
+    gateway.get("/part", "");
+
+    let answer = gateway.get("/orders/4711", "");
+
+    assert_eq!((answer.status, answer.text()), (200, page));
+    let incident = incident(&gateway, &answer);
+    assert_eq!(incident.evidence[0].signature, "unfinished-html");
+    assert_eq!(incident.evidence[0].offset, page.len() as u64);
+    assert_eq!(incident.body.unwrap().content, page.as_bytes());
+}
+
 /// In mode `report` nothing is held: the first piece is here before the app has sent the second.
 #[test]
 fn a_reported_answer_is_not_held() {

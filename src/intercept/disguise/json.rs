@@ -21,14 +21,14 @@ const VOCABULARY: &str = "additionalerrors address applicationtrace args at atco
     faultstring file filename frames frameworktrace fulltrace function headers help helplink hint hostname hresult \
     httpcode httpstatus hydradescription hydratitle id info innererror innerexception instance isoperational \
     jsonrpc line linenumber links locations logref message messages meta metadata method moreinfo msg name \
-    namespace netboxversion ok parameters params parent path pathname pid port position previous previouserror \
+    namespace netboxversion ok originalerror parameters params parent path pathname pid port position previous previouserror \
     pythonversion query raw reason ref remotestackindex remotestacktracestring requestid requesturl response \
     responseheader result rootcause route schema servermessages servlet session sessionid severity source sql \
     sqlmessage sqlstate stack stackframes stacktrace stacktraces stacktracestring state status statuscode \
     statustext success syscall targetsite thrown time timestamp title trace traceback traceid traces type uri url \
     user uuid value version violations watsonbuckets";
 /// Keys that say that an object is a failure.
-const SAYING: &str = "description detail details err errmsg error errormessage errors exc exception exceptionmessage exctype fault faultstring \
+const SAYING: &str = "description detail details err errmsg error errormessage errors exc excinfo exception exceptionmessage exctype fault faultstring \
     message msg stack stacktrace syscall title trace traceback";
 /// Keys that records of failures have, and failures have not.
 const RECORDING: &str = "date environment id session sessionid time title user uuid version";
@@ -67,6 +67,13 @@ static CLASS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static DATABASE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     expression(
         r#"SQLSTATE\[[0-9A-Z]{5}\]|You have an error in your SQL syntax; ?check|ORA-\d{5}: |(?:connect|getaddrinfo|read|write) E[A-Z]{5,20} \S|dial tcp [^"]{4,100}: (?:connect|lookup)|ER_[A-Z_]{4,40}: |ccess denied for user '|elation \\"[^"]{1,100}\\" does not exist|onnection refused[^"]{0,40}[@:]\d|onnect[^"]{0,200}onnection refused|^no such table: |^Table '[^']{1,100}' doesn't exist|\((?:\w+\.)+\w*(?:Error|Warning)\) |sqlalche\.me/e/|<[\w.]{1,100} object at 0x[0-9a-f]{6,16}>|debug_notfound of url "#,
+    )
+});
+
+/// A call that a runtime names in an error of the operating system.
+static SYSCALL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    expression(
+        r"^(?:connect|getaddrinfo|open|read|write|bind|listen|stat|scandir|unlink|mkdir|rename|spawn)\b",
     )
 });
 
@@ -236,6 +243,8 @@ impl Reader<'_> {
             "json-trace"
         } else if says(&CLASS) {
             "json-exception"
+        } else if level.key == "syscall" && says(&SYSCALL) {
+            "json-system"
         } else if level.key == "sqlmessage" || says(&DATABASE) {
             "json-database"
         } else {

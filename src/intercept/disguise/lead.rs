@@ -7,7 +7,7 @@ use memchr::{memchr, memmem};
 
 /// Words that a page has before the trace at most, and what part of them may be of its own: one in so many.
 const MOST_WORDS: usize = 60;
-const OWN_WORDS: usize = 3;
+const OWN_WORDS: usize = 4;
 /// What a page that calls itself a failure by its status may have before the trace, in words.
 const MOST_WORDS_FAILED: usize = 400;
 /// A text that stands in the trace again is the failure's own message from this length on.
@@ -77,7 +77,7 @@ const APOLOGY: &str = "a an and are as at be been by can cannot could did do doe
     ok operation page please processed processing quote raised reason refresh reload reported request requested response return \
     returned route routing runtime script server service sql stack stacktrace status support system team technical temporarily \
     then thrown title trace traceback type unable unknown url user value warning web website working not_found found backtrace \
-    null undefined query mysql mysqli_error pdo result results die died php python java ruby perl node javascript lang";
+    null undefined query site resource publishing mysql mysqli_error pdo result results die died php python java ruby perl node javascript lang";
 
 /// What an answer says of itself beside its text.
 #[derive(Clone, Copy, Debug)]
@@ -104,9 +104,9 @@ pub(super) fn is_alone(before: &[u8], after: &[u8], circumstances: Circumstances
     if circumstances.stored || lead.telling || lead.total() > MOST_WORDS {
         return false;
     }
-    // A page without a title that says which exception it was may have a name before it.
-    let named = lead.title.is_none() && lead.exceptions > 0;
-    let own = lead.own.saturating_sub(usize::from(named));
+    // A page without a title may have a name in its place.
+    let named = circumstances.html && lead.title.is_none() && lead.failing > 0;
+    let own = if named && lead.own == 1 { 0 } else { lead.own };
     // Under a title of its own it is what the page is about.
     let about = if lead.title == Some(false) {
         lead.exceptions

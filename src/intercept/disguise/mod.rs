@@ -6,6 +6,7 @@
 //! it is built (`json.rs`).
 
 mod detector;
+mod ends;
 mod json;
 mod lead;
 mod literals;

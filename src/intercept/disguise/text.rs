@@ -78,15 +78,23 @@ pub(super) fn is_bare(text: &[u8], kind: Option<Kind>) -> bool {
 
 /// Whether a text begins as a whole document of HTML does.
 pub(super) fn begins_as_page(text: &[u8]) -> bool {
-    let head = text.get(..DOCUMENT).unwrap_or(text).to_ascii_lowercase();
-    memmem::find(&head, b"<html").is_some()
+    let head = text.get(..DOCUMENT).unwrap_or(text);
+    memchr_iter(b'<', head).any(|at| {
+        let name = head.get(at + 1..at + 5);
+        name.is_some_and(|name| name.eq_ignore_ascii_case(b"html"))
+    })
 }
 
 /// Whether a text ends with a page's end.
 pub(super) fn ends_as_page(text: &[u8]) -> bool {
+    has_end_within(text, 200)
+}
+
+/// Whether a page's end is among the last bytes of a text.
+pub(super) fn has_end_within(text: &[u8], last: usize) -> bool {
     let end = text.trim_ascii_end();
     let end = end
-        .get(end.len().saturating_sub(200)..)
+        .get(end.len().saturating_sub(last)..)
         .unwrap_or_default()
         .to_ascii_lowercase();
     [&b"</html"[..], b"</body"]

@@ -13,6 +13,7 @@ use http::header::{
 use http::{HeaderMap, Method, StatusCode};
 
 use super::detector::Detector;
+use super::ends::Ends;
 use super::scan::{Scan, Sign, Subject};
 use super::signature::SignatureFile;
 use super::text::Declared;
@@ -43,6 +44,7 @@ pub struct Disguise {
     pub sample: f64,
     types: Vec<String>,
     detector: Arc<Detector>,
+    ends: Arc<Ends>,
 }
 
 /// An answer that is looked into.
@@ -85,6 +87,7 @@ impl Disguise {
                 .map(|kind| kind.to_ascii_lowercase())
                 .collect(),
             detector: Arc::clone(&BUILT_IN),
+            ends: Arc::new(Ends::new()),
         })
     }
 
@@ -111,6 +114,7 @@ impl Disguise {
             sample: 1.0,
             types: types.map(str::to_owned).to_vec(),
             detector: Arc::clone(&BUILT_IN),
+            ends: Arc::new(Ends::new()),
         }
     }
 
@@ -128,6 +132,13 @@ impl Disguise {
             return None;
         }
         self.watch_any(status, headers, sampled)
+    }
+
+    /// Learns how a page at this path ends; whether it lacks the end that pages there always had.
+    #[must_use]
+    pub fn misses_end(&self, path: &str, watch: &Watch) -> bool {
+        let ended = watch.scan.ended();
+        ended.is_some_and(|ended| self.ends.learn(path, ended))
     }
 
     /// Looks into a failed answer: [`Watch::is_bare`] is known of it.
@@ -289,6 +300,18 @@ impl Watch {
     #[must_use]
     pub fn is_bare(&self) -> bool {
         self.scan.is_bare()
+    }
+
+    /// Says of a page that it stops before its end, and keeps the last of it, at most so much.
+    pub fn find_unfinished(&mut self, most: usize) {
+        self.scan.find_unfinished();
+        let (text, base) = self.scan.text();
+        let from = text.len().saturating_sub(most);
+        self.kept = Some(Kept {
+            text: text.get(from..).unwrap_or_default().to_vec(),
+            base: base + from as u64,
+            most,
+        });
     }
 
     /// What was found.

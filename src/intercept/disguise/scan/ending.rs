@@ -6,12 +6,16 @@ use memchr::memrchr;
 
 use super::super::signature::Place;
 use super::super::suspect::{Hit, Suspect};
-use super::super::text::{Kind, begins_as_page, ends_as_page, has_element};
-use super::Scan;
+use super::super::text::{Kind, begins_as_page, ends_as_page, has_element, has_end_within};
+use super::{ENOUGH, Scan, Sign};
 
 /// Bytes at the end in which an answer stops with a failure, and the whole of a text that is one.
 const END: usize = 1536;
 const SHORT: usize = 600;
+/// What stands for a page's missing end among the signatures.
+const UNFINISHED: &str = "unfinished-html";
+/// Bytes that may come behind a page's end: a cache's remark, a script.
+const BEHIND: usize = 2048;
 
 impl Scan {
     /// Weighs what an answer may stop with.
@@ -55,6 +59,23 @@ impl Scan {
             Some(Kind::Text) => length <= SHORT,
             Some(Kind::Json) | None => false,
         }
+    }
+
+    /// Says of a page that it stops before its end.
+    pub(in crate::intercept::disguise) fn find_unfinished(&mut self) {
+        self.signs.push(Sign {
+            signature: UNFINISHED.to_owned(),
+            framework: "HTML".to_owned(),
+            weight: ENOUGH,
+            offset: self.length() as u64,
+        });
+    }
+
+    /// Sees how a whole document of HTML ends: `text` is the last of it.
+    pub(super) fn see_end(&mut self, text: &[u8]) {
+        let begun = self.opened || (self.base == 0 && begins_as_page(text));
+        let page = begun && self.kind == Some(Kind::Html);
+        self.ended = page.then(|| ends_as_page(text) || has_end_within(text, BEHIND));
     }
 
     /// Whether it begins as a whole document of HTML.

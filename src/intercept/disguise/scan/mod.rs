@@ -76,6 +76,8 @@ pub struct Scan {
     holds: bool,
     /// Whether it begins as a whole document of HTML, once its beginning is not held any more.
     opened: bool,
+    /// Of a document of HTML that came to its end, whether it has a page's end.
+    ended: Option<bool>,
 }
 
 impl Scan {
@@ -93,6 +95,7 @@ impl Scan {
             signs: Vec::new(),
             holds: false,
             opened: false,
+            ended: None,
         }
     }
 
@@ -125,6 +128,11 @@ impl Scan {
                 None => self.go_on(until),
             }
         }
+        if last {
+            let text = std::mem::take(&mut self.text);
+            self.see_end(&text);
+            self.text = text;
+        }
         self.look(last);
         self.let_go();
     }
@@ -144,6 +152,11 @@ impl Scan {
     /// The text that is held, and where in the answer it begins.
     pub(super) fn text(&self) -> (&[u8], u64) {
         (&self.text, self.base as u64)
+    }
+
+    /// Of a document of HTML that came to its end, whether it has a page's end.
+    pub(super) fn ended(&self) -> Option<bool> {
+        self.ended
     }
 
     /// Whether what it holds is a page that nobody designed.
@@ -178,6 +191,7 @@ impl Scan {
     fn look_at_whole(&mut self, piece: &[u8]) {
         let kind = kind_of(piece, self.subject.declared);
         self.kind = Some(kind);
+        self.see_end(piece);
         let gate = self.first_gate(piece, 0, piece.len(), kind);
         if gate.is_none() && !self.may_stop_with_failure(piece, piece.len()) {
             return;
@@ -392,12 +406,8 @@ impl Scan {
             return false;
         };
         // What opens the element is part of what is before: it may say that it shows code.
-        let opened = hit
-            .quoted
-            .and_then(|_| after.iter().position(|byte| *byte == b'>'));
-        let before = opened.map_or(before, |end| {
-            self.text.get(..=begin + end).unwrap_or(before)
-        });
+        let opened = hit.quoted.map_or(0, |_| opening(after));
+        let before = self.text.get(..begin + opened).unwrap_or(before);
         let after = self
             .text
             .get(begin..(hit.start + AFTER).min(self.text.len()));
@@ -437,4 +447,16 @@ impl Scan {
             });
         }
     }
+}
+
+/// How long the tags are that a text begins with.
+fn opening(text: &[u8]) -> usize {
+    let mut rest = text;
+    while let [b'<', name, ..] = rest.trim_ascii_start()
+        && name.is_ascii_alphabetic()
+        && let Some(end) = memchr(b'>', rest)
+    {
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    text.len() - rest.len()
 }

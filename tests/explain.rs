@@ -52,7 +52,7 @@ fn a_failure_is_replaced_and_each_header_has_its_fate() {
     assert_eq!(says(&out, "redacted"), redacted);
     assert!(!out.contains("swordfish"), "{out}");
     assert_eq!(says(&out, "route"), "app");
-    assert_eq!(says(&out, "page"), "html in en, by pardon/error.html.tera");
+    assert_eq!(says(&out, "page"), "html in en, by pardon/plain.html.tera");
     assert!(says(&out, "visitor").starts_with("gets  500 Internal Server Error, "));
     assert!(says(&out, "summary").contains("OperationalError: no such table"));
     assert_eq!(fate(&out, "retry-after"), "kept on the page");

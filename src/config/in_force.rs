@@ -9,9 +9,6 @@ use super::tree::Value;
 /// `*` stands for any one name; a section stands for all its keys; sections that routes have count there too.
 const NOT_YET: &[(&str, &[&str])] = &[
     ("intercept.reveal", &[]),
-    ("pages.theme", &["plain"]),
-    ("pages.refresh", &[]),
-    ("pages.qr", &[]),
     ("maintenance", &[]),
     ("bypass", &[]),
 ];
@@ -103,7 +100,7 @@ mod tests {
     #[test]
     fn keys_without_a_stage_are_named_once_with_their_lines() {
         let text = "[server]\nproxy_protocol = true\ndrain = \"1s\"\nshutdown_delay = \"1s\"\nlimits.h2_streams = 7\n\
-                    [intercept]\nreveal = [\"10.0.0.0/8\"]\n[pages]\nqr = false\n\
+                    [intercept]\nreveal = [\"10.0.0.0/8\"]\n[pages]\nqr = true\n\
                     [[routes]]\n[routes.maintenance]\non = true\nmessage = \"\"\n";
         let root = DeTable::parse(text).unwrap().into_inner();
         let warning = warning(&root, &Source::new("pardon.toml", text)).unwrap();

@@ -42,7 +42,7 @@ pub use intercept::{Capture, Disguise, DisguiseMode, Intercept, Late, Only, Reda
 pub use load::{Flags, Loaded, find, for_upstream, load, load_with, parse};
 pub use log::{AccessFormat, Log, LogFormat};
 pub use maintenance::Maintenance;
-pub use pages::{Pages, Refresh};
+pub use pages::{Pages, Refresh, Theme};
 pub use reference::{reference, schema};
 pub use route::Route;
 pub use server::{

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::{
     CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use jiff::Timestamp;
 use tera::{Context, ErrorKind, Tera};
 
-use super::folder::{BUILT_IN, Folder, Serves};
-use super::plan::{Filled, Plan, Plans};
+use super::extent::Extent;
+use super::folder::{Folder, Serves};
+use super::plan::{Plan, Plans, Texts};
 use super::sandbox::{self, Limited, MAX_NESTING, Nesting};
 use super::values::Values;
-use super::{Format, PageProblem, escape};
+use super::{Format, Notice, PageContext, PageProblem, Wanted, escape, theme};
+use crate::config::Theme;
 
 const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 
@@ -24,7 +27,16 @@ pub(super) struct Book {
     pub(super) format: Format,
     tera: Tera,
     own: BTreeMap<Serves, Sheet>,
-    pub(super) built_in: Sheet,
+    pub(super) built_in: BuiltIn,
+}
+
+/// The built-in templates of a format that make something whole.
+pub(super) struct BuiltIn {
+    page: Sheet,
+    /// For a page in a frame, where that has one of its own.
+    frame: Option<Sheet>,
+    /// For what a script puts into a page.
+    fragment: Option<Sheet>,
 }
 
 /// A template that makes whole pages.
@@ -36,19 +48,22 @@ pub(super) struct Sheet {
     pub(super) length: usize,
     /// Whether its pages can be laid out in advance.
     is_plain: bool,
-    /// By language.
-    plans: Vec<Plans>,
+    /// By language, made with the first page of each.
+    plans: Vec<OnceLock<Plans>>,
 }
 
 impl Book {
     /// Parses the built-in template of a format and the own ones of `folder`.
-    pub(super) fn build(format: Format, folder: &Folder) -> Result<Self, Vec<PageProblem>> {
-        let name = format!("{BUILT_IN}error{}", format.suffix());
+    pub(super) fn build(
+        format: Format,
+        folder: &Folder,
+        theme: Theme,
+    ) -> Result<Self, Vec<PageProblem>> {
         let mut sources: BTreeMap<&str, &str> = folder.of(format).collect();
         if let Some((place, slip)) = sandbox::nesting_problem(&sources) {
             return Err(vec![nesting_problem(folder, place, &slip)]);
         }
-        sources.insert(&name, built_in(format));
+        sources.extend(theme::templates(format).iter().copied());
         let plain = sandbox::plain_templates(&sources);
         let sheet = |name: &str| Sheet::new(name, format, plain.contains(name));
         Ok(Self {
@@ -58,20 +73,27 @@ impl Book {
                 .keys()
                 .filter_map(|name| Some((Serves::of(name)?, sheet(name))))
                 .collect(),
-            built_in: sheet(&name),
+            built_in: BuiltIn::of(format, theme, sheet),
         })
     }
 
-    /// The template for a status.
-    pub(super) fn sheet(&self, status: u16) -> &Sheet {
-        [
-            Serves::Status(status),
-            Serves::Class(status / 100),
-            Serves::Any,
-        ]
-        .iter()
-        .find_map(|serves| self.own.get(serves))
-        .unwrap_or(&self.built_in)
+    /// The template for a status and an extent.
+    fn sheet(&self, status: u16, extent: Extent) -> &Sheet {
+        let fragment = self.own.get(&Serves::Fragment);
+        let fragment = fragment.or(self.built_in.fragment.as_ref());
+        let page = || {
+            [
+                Serves::Status(status),
+                Serves::Class(status / 100),
+                Serves::Any,
+            ]
+            .iter()
+            .find_map(|serves| self.own.get(serves))
+        };
+        fragment
+            .filter(|_| extent == Extent::Fragment)
+            .or_else(page)
+            .unwrap_or_else(|| self.built_in.sheet(extent))
     }
 
     /// The templates of one's own, with what they are for.
@@ -81,27 +103,31 @@ impl Book {
 
     /// Every template, to be told what its pages need.
     pub(super) fn sheets_mut(&mut self) -> impl Iterator<Item = &mut Sheet> {
-        self.own.values_mut().chain([&mut self.built_in])
+        self.own.values_mut().chain(self.built_in.all_mut())
     }
 
-    /// A page for a status, with the template that made it; `None` if even the built-in one cannot.
-    /// `language` is the place of the page's language.
+    /// A page, with the template that made it; `None` if even the built-in one cannot.
     pub(super) fn render(
         &self,
+        wanted: &Wanted,
         status: u16,
-        language: usize,
         values: &Values<'_>,
     ) -> Option<(&Sheet, Vec<u8>)> {
-        [self.sheet(status), &self.built_in]
-            .into_iter()
-            .find_map(|sheet| Some((sheet, self.make(sheet, language, values)?)))
+        [
+            self.sheet(status, wanted.extent),
+            self.built_in.sheet(wanted.extent),
+        ]
+        .into_iter()
+        .find_map(|sheet| Some((sheet, self.make(sheet, wanted.language, values)?)))
     }
 
     fn make(&self, sheet: &Sheet, language: usize, values: &Values<'_>) -> Option<Vec<u8>> {
-        let plans = sheet.plans.get(language);
-        let plan = plans
-            .zip(values.filled())
-            .and_then(|(plans, filled)| plans.find(filled));
+        let plans = sheet.plans.get(language).zip(values.filled());
+        let plan = plans.and_then(|(plans, filled)| {
+            // The first page of a language waits for this, some tens of microseconds.
+            let plans = plans.get_or_init(|| self.lay_out(sheet, values));
+            plans.find(filled)
+        });
         match plan {
             Some(plan) => plan
                 .fill(values, escape::of(self.format), sheet.length)
@@ -110,29 +136,19 @@ impl Book {
         }
     }
 
-    /// Lays out the pages of each template that allows it, for the language of `values` and what is there in them.
-    /// Languages come in their order.
-    pub(super) fn lay_out(&mut self, usual: &Values<'_>, with_retry: &Values<'_>) {
-        let plans: Vec<Plans> = self
-            .own
-            .values()
-            .chain([&self.built_in])
-            .map(|sheet| Plans {
-                usual: self.plan(sheet, usual, Filled::Usual),
-                with_retry: self.plan(sheet, with_retry, Filled::WithRetry),
-            })
-            .collect();
-        for (sheet, plans) in self.sheets_mut().zip(plans) {
-            sheet.plans.push(plans);
-        }
-    }
-
-    fn plan(&self, sheet: &Sheet, values: &Values<'_>, filled: Filled) -> Option<Plan> {
-        if !sheet.is_plain || values.filled() != Some(filled) {
-            return None;
-        }
-        let marked = self.try_render(sheet, &values.marked_context()).ok()?;
-        Plan::lay_out(&String::from_utf8(marked).ok()?)
+    /// Lays out the pages of a template for the language of `values`, once for each set of values that are usual.
+    fn lay_out(&self, sheet: &Sheet, values: &Values<'_>) -> Plans {
+        let mut texts = Texts::default();
+        let mut plan = |values: Values<'_>| {
+            let filled = values.filled().filter(|_| sheet.is_plain)?;
+            let marked = self.try_render(sheet, &values.marked_context()).ok()?;
+            let plan = Plan::lay_out(&String::from_utf8(marked).ok()?, &mut texts)?;
+            Some((filled, plan))
+        };
+        usual()
+            .iter()
+            .filter_map(|context| plan(values.of(context)))
+            .collect()
     }
 
     /// A page from one template. A panic in the template engine counts as a failure of the template.
@@ -142,6 +158,39 @@ impl Book {
         catch_unwind(rendering)
             .unwrap_or_else(|_| Err(tera::Error::message("the template engine failed")))?;
         Ok(page.into_bytes())
+    }
+}
+
+impl BuiltIn {
+    fn of(format: Format, theme: Theme, sheet: impl Fn(&str) -> Sheet) -> Self {
+        let is_html = format == Format::Html;
+        let has_frame = is_html && theme != Theme::Compact;
+        Self {
+            page: sheet(&theme::page(format, theme)),
+            frame: has_frame.then(|| sheet(&theme::html(Theme::Compact.name()))),
+            fragment: is_html.then(|| sheet(&theme::html("fragment"))),
+        }
+    }
+
+    /// The template for an extent.
+    pub(super) fn sheet(&self, extent: Extent) -> &Sheet {
+        let own = match extent {
+            Extent::Frame => self.frame.as_ref(),
+            Extent::Fragment => self.fragment.as_ref(),
+            Extent::Page | Extent::Nothing => None,
+        };
+        own.unwrap_or(&self.page)
+    }
+
+    /// All of them, in a fixed order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Sheet> {
+        let others = [&self.frame, &self.fragment].into_iter().flatten();
+        [&self.page].into_iter().chain(others)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Sheet> {
+        let others = [&mut self.frame, &mut self.fragment].into_iter().flatten();
+        [&mut self.page].into_iter().chain(others)
     }
 }
 
@@ -156,10 +205,36 @@ impl Sheet {
         }
     }
 
+    /// Makes room for the plans of so many languages.
+    pub(super) fn expect_languages(&mut self, count: usize) {
+        self.plans.resize_with(count, OnceLock::new);
+    }
+
     /// Sets the `Content-Security-Policy` of its pages.
     pub(super) fn set_policy(&mut self, policy: HeaderValue) {
         self.headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
+}
+
+/// Failures whose pages are laid out: such that offer to try again and others, each with and without a time to wait.
+fn usual() -> [PageContext<'static>; 4] {
+    let [failed, away] = [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY];
+    [
+        (failed, None),
+        (failed, Some(1)),
+        (away, None),
+        (away, Some(1)),
+    ]
+    .map(|(status, retry_after)| PageContext {
+        status,
+        notice: Notice::AppFailed,
+        request_id: "0",
+        time: Timestamp::UNIX_EPOCH,
+        host: "host",
+        path: "/",
+        method: &Method::GET,
+        retry_after,
+    })
 }
 
 /// The headers that every page of a format has.
@@ -282,13 +357,4 @@ fn engine(format: Format) -> Tera {
     tera.set_escape_fn(escape::of(format));
     sandbox::install(&mut tera);
     tera
-}
-
-pub(super) fn built_in(format: Format) -> &'static str {
-    match format {
-        Format::Html => include_str!("../../templates/error.html.tera"),
-        Format::Json => include_str!("../../templates/error.json.tera"),
-        Format::Xml => include_str!("../../templates/error.xml.tera"),
-        Format::Text | Format::Grpc => include_str!("../../templates/error.txt.tera"),
-    }
 }

@@ -12,9 +12,8 @@ use super::color::{Color, DARK_PAGE, LIGHT_PAGE};
 use super::{PageProblem, escape};
 use crate::config;
 
-/// With this logo the built-in page stays under 14 KB.
-const MAX_LOGO: u64 = 7 * 1024;
-const PLACEHOLDER: &str = "{request_id}";
+/// With this logo every built-in page stays under 14 KB.
+const MAX_LOGO: u64 = 3584;
 /// What may stand in any part of a URL as it is (RFC 3986, unreserved).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -35,8 +34,22 @@ pub(super) struct Brand {
     has_contact: bool,
 }
 
-/// The support link, cut where the reference goes.
-pub(super) struct SupportUrl(Vec<String>);
+/// The support link: text, and what is told behind it.
+pub(super) struct SupportUrl {
+    parts: Vec<(String, Told)>,
+    end: String,
+}
+
+/// What a link to support can tell about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    RequestId,
+    Time,
+    Host,
+    Path,
+    Language,
+    Status,
+}
 
 impl Brand {
     /// Checks the section and reads the logo; a relative path starts at `folder`. Without what is wrong with it, if anything.
@@ -95,20 +108,51 @@ impl Brand {
     }
 }
 
+impl Told {
+    const ALL: [(&str, Self); 6] = [
+        ("{request_id}", Self::RequestId),
+        ("{time}", Self::Time),
+        ("{host}", Self::Host),
+        ("{path}", Self::Path),
+        ("{language}", Self::Language),
+        ("{status}", Self::Status),
+    ];
+
+    /// The first placeholder of a text, with its start and its end.
+    fn first_in(text: &str) -> Option<(usize, usize, Self)> {
+        Self::ALL
+            .iter()
+            .filter_map(|(name, told)| {
+                let start = text.find(name)?;
+                Some((start, start + name.len(), *told))
+            })
+            .min_by_key(|(start, _, _)| *start)
+    }
+}
+
 impl SupportUrl {
     fn new(url: &str) -> Option<Self> {
-        (!url.is_empty()).then(|| Self(url.split(PLACEHOLDER).map(str::to_owned).collect()))
+        if url.is_empty() {
+            return None;
+        }
+        let mut parts = Vec::new();
+        let mut rest = url;
+        while let Some((start, end, told)) = Told::first_in(rest) {
+            parts.push((rest.get(..start)?.to_owned(), told));
+            rest = rest.get(end..)?;
+        }
+        let end = rest.to_owned();
+        Some(Self { parts, end })
     }
 
-    /// With a reference in its place.
-    pub(super) fn filled(&self, request_id: &str) -> String {
+    /// With what it tells in its places.
+    pub(super) fn filled<'a>(&self, told: impl Fn(Told) -> &'a str) -> String {
         let mut url = String::with_capacity(128);
-        for (place, part) in self.0.iter().enumerate() {
-            if place > 0 {
-                url.extend(encoding(request_id));
-            }
-            url.push_str(part);
+        for (text, place) in &self.parts {
+            url.push_str(text);
+            url.extend(encoding(told(*place)));
         }
+        url.push_str(&self.end);
         url
     }
 }
@@ -267,19 +311,31 @@ mod tests {
 
     #[test]
     fn the_reference_is_encoded_into_the_support_link() {
-        let section = config::Brand {
-            support_url: Some("https://example.com/?a={request_id}&b={request_id}".to_owned()),
-            ..config::Brand::default()
+        let filled = |url: &str| {
+            let section = config::Brand {
+                support_url: Some(url.to_owned()),
+                ..config::Brand::default()
+            };
+            let (brand, _) = Brand::build(&section, Path::new("."));
+            brand.support().unwrap().filled(|told| match told {
+                Told::RequestId => "A&B/<ü",
+                Told::Path => "/a?b",
+                _ => "",
+            })
         };
-        let (brand, _) = Brand::build(&section, Path::new("."));
-        assert_eq!(
-            brand.support().unwrap().filled("A&B/<ü"),
-            "https://example.com/?a=A%26B%2F%3C%C3%BC&b=A%26B%2F%3C%C3%BC"
-        );
-        assert_eq!(
-            brand.support().unwrap().filled(""),
-            "https://example.com/?a=&b="
-        );
+        for (url, expected) in [
+            (
+                "/?a={request_id}&b={request_id}",
+                "/?a=A%26B%2F%3C%C3%BC&b=A%26B%2F%3C%C3%BC",
+            ),
+            (
+                "/?p={path}&r={request_id}&t={time}",
+                "/?p=%2Fa%3Fb&r=A%26B%2F%3C%C3%BC&t=",
+            ),
+            ("/?x={other}", "/?x={other}"),
+        ] {
+            assert_eq!(filled(url), expected);
+        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ use http::{HeaderValue, Method};
 use serde::Deserialize;
 use tera::{Map, Value};
 
-use super::brand::percent_encoded;
+use super::brand::{Told, percent_encoded};
+use super::date::{DateForm, DateSource};
+use super::delay::{Delay, Units};
 use super::{Notice, escape};
 
 /// The texts of one language.
@@ -20,9 +22,20 @@ pub(super) struct Catalogue {
     pub(super) language_value: Value,
     pub(super) direction: Value,
     pub(super) labels: Value,
-    /// What a mail about a reference is about, percent-encoded.
-    pub(super) subject: String,
+    pub(super) mail: Mail,
+    /// How the time of a failure is written.
+    pub(super) date: DateForm,
+    /// How a time to wait is said.
+    pub(super) delay: Delay,
     entries: BTreeMap<(Notice, u16), Entry>,
+}
+
+/// The words of a mail about a reference, percent-encoded.
+pub(super) struct Mail {
+    pub(super) subject: String,
+    reference: String,
+    /// Before the time, the address, the status and the language.
+    labels: [String; 4],
 }
 
 /// What a page says about one notice and status.
@@ -57,6 +70,8 @@ pub(super) enum CatalogueError {
     Missing(String),
     /// `language` cannot stand in a header.
     BadLanguage,
+    /// `date.pattern` names something that a moment does not have.
+    BadDate,
 }
 
 impl Catalogue {
@@ -64,14 +79,18 @@ impl Catalogue {
     pub(super) fn parse(text: &str) -> Result<Self, CatalogueError> {
         let source: Source = toml::from_str(text).map_err(CatalogueError::Unreadable)?;
         let entries = source.entries()?;
+        let mail = Mail::new(&source)?;
         Ok(Self {
             content_language: HeaderValue::from_str(&source.language)
                 .map_err(|_| CatalogueError::BadLanguage)?,
             language_value: escape::value(&source.language),
-            language: source.language.into(),
             direction: escape::value(source.direction.name()),
             labels: labels(source.labels),
-            subject: percent_encoded(&source.subject),
+            mail,
+            date: DateForm::new(source.date).ok_or(CatalogueError::BadDate)?,
+            delay: Delay::new(&source.language, source.delay)
+                .map_err(|form| CatalogueError::Missing(form.to_owned()))?,
+            language: source.language.into(),
             entries,
         })
     }
@@ -81,6 +100,39 @@ impl Catalogue {
         [status, status / 100, GENERAL]
             .into_iter()
             .find_map(|key| self.entries.get(&(notice, key)))
+    }
+}
+
+impl Mail {
+    fn new(source: &Source) -> Result<Self, CatalogueError> {
+        let label = |name: &str| {
+            let text = source.labels.get(name);
+            let text = text.ok_or_else(|| CatalogueError::Missing(format!("labels.{name}")))?;
+            Ok(percent_encoded(&format!("{text}: ")))
+        };
+        Ok(Self {
+            subject: percent_encoded(&source.subject),
+            reference: percent_encoded(&format!("{}: ", source.subject)),
+            labels: [
+                label("time")?,
+                label("address")?,
+                label("error")?,
+                label("language")?,
+            ],
+        })
+    }
+
+    /// The pieces of the lines that tell what happened: a label, what is told, and what follows it.
+    pub(super) fn lines(&self) -> [(&str, Told, &str); 6] {
+        let [time, address, error, language] = &self.labels;
+        [
+            (&self.reference, Told::RequestId, LINE_END),
+            (time, Told::Time, LINE_END),
+            (address, Told::Host, ""),
+            ("", Told::Path, LINE_END),
+            (error, Told::Status, LINE_END),
+            (language, Told::Language, ""),
+        ]
     }
 }
 
@@ -104,10 +156,16 @@ impl fmt::Display for CatalogueError {
             Self::Unknown(section) => write!(formatter, "no page is about `{section}`"),
             Self::Missing(text) => write!(formatter, "the text `{text}` is missing"),
             Self::BadLanguage => write!(formatter, "`language` is no language tag"),
+            Self::BadDate => write!(
+                formatter,
+                "`date.pattern` has other parts than {{day}}, {{month}}, {{year}} and {{time}}"
+            ),
         }
     }
 }
 
+/// The end of a line in the body of a mail link (RFC 6068, 5).
+const LINE_END: &str = "%0D%0A";
 /// The key of the texts that are said for any status of a notice; a class (`4xx`) has its first digit.
 const GENERAL: u16 = 0;
 
@@ -118,6 +176,8 @@ struct Source {
     direction: Direction,
     labels: BTreeMap<String, String>,
     subject: String,
+    date: DateSource,
+    delay: Units,
     contact: ContactTexts,
     work: WorkTexts,
     notices: BTreeMap<String, BTreeMap<String, Text>>,

@@ -30,6 +30,8 @@ pub(super) enum Serves {
     Class(u16),
     /// `error.html.tera`
     Any,
+    /// `fragment.html.tera`: what a script puts into a page.
+    Fragment,
 }
 
 impl Folder {
@@ -102,6 +104,7 @@ impl Serves {
         let (stem, _) = name.split_once('.')?;
         match stem {
             "error" => Some(Self::Any),
+            "fragment" => Some(Self::Fragment),
             "4xx" => Some(Self::Class(4)),
             "5xx" => Some(Self::Class(5)),
             digits => {
@@ -178,6 +181,7 @@ mod tests {
             ("404.json.tera", Some(Serves::Status(404))),
             ("5xx.html.tera", Some(Serves::Class(5))),
             ("error.txt.tera", Some(Serves::Any)),
+            ("fragment.html.tera", Some(Serves::Fragment)),
             ("head.html.tera", None),
             ("parts/502.html.tera", None),
             ("200.html.tera", None),

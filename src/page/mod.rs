@@ -9,7 +9,10 @@ mod book;
 mod brand;
 mod catalogue;
 mod color;
+mod date;
+mod delay;
 mod escape;
+mod extent;
 mod folder;
 mod format;
 mod grpc;
@@ -20,7 +23,9 @@ mod negotiate;
 mod notice;
 mod plan;
 mod problem;
+mod qr;
 mod sandbox;
+pub mod theme;
 mod trial;
 mod values;
 
@@ -40,8 +45,9 @@ use crate::config;
 use book::{Book, Sheet};
 use brand::Brand;
 use catalogue::Catalogue;
+use extent::Extent;
 use folder::Folder;
-use values::Values;
+use values::{Look, Values};
 
 /// What a visitor may see of a failure.
 #[derive(Clone, Copy, Debug)]
@@ -64,15 +70,16 @@ pub struct PageContext<'a> {
     pub retry_after: Option<u32>,
 }
 
-/// What a visitor wants: a format and a language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a visitor wants: a format, a language, and how much of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The format.
     pub format: Format,
     /// The place of the language among those of the route's pages.
     language: usize,
-    /// Whether nobody would see a page: it is asked for as a part of another one.
-    is_part: bool,
+    extent: Extent,
+    /// The frame of Turbo's that a fragment goes to.
+    turbo_frame: Option<Box<str>>,
 }
 
 /// A complete response, but for the header with the request ID. For HEAD the body is left away by whoever sends it.
@@ -88,14 +95,14 @@ pub struct Page {
     pub format: Format,
     /// The language: `en`.
     pub language: Arc<str>,
-    /// The name of the template that made it: `502.html.tera`, or `pardon/error.html.tera` for a built-in one.
+    /// The name of the template that made it: `502.html.tera`, or `pardon/plain.html.tera` for a built-in one.
     pub template: Arc<str>,
 }
 
 /// The pages of a route.
 pub struct Pages {
     books: Vec<Book>,
-    brand: Brand,
+    look: Look,
     /// The first is the one to fall back to.
     languages: Vec<Arc<Catalogue>>,
     /// What is left if a language is asked for that is not there.
@@ -121,8 +128,12 @@ impl Pages {
         problems.extend(unreadable);
         let languages = locales::chosen(&pages.languages, &templates, &mut problems);
         let untried = Self {
-            books: books(&templates, &mut problems),
-            brand,
+            books: books(&templates, pages.theme, &mut problems),
+            look: Look {
+                brand,
+                refresh: pages.refresh == config::Refresh::Auto,
+                qr: pages.qr,
+            },
             languages,
             english: locales::english(),
         };
@@ -141,7 +152,8 @@ impl Pages {
         Wanted {
             format: negotiate::format(headers, replaced),
             language: language::choose(headers, &there),
-            is_part: negotiate::is_part(headers),
+            extent: extent::of(headers),
+            turbo_frame: extent::turbo_frame(headers),
         }
     }
 
@@ -156,7 +168,8 @@ impl Pages {
         Some(Wanted {
             format,
             language: language.map_or(Some(0), place)?,
-            is_part: false,
+            extent: Extent::Page,
+            turbo_frame: None,
         })
     }
 
@@ -172,11 +185,14 @@ impl Pages {
         let Some(book) = self.books.iter().find(|book| book.format == wanted.format) else {
             return grpc::page(context, language);
         };
-        if wanted.is_part {
+        if wanted.extent == Extent::Nothing {
             return empty(language, context);
         }
-        let values = Values::new(context, &self.brand, language);
-        match book.render(context.status.as_u16(), wanted.language, &values) {
+        let mut values = Values::new(context, &self.look, language);
+        if wanted.format == Format::Html {
+            values = values.for_html(wanted.turbo_frame.as_deref());
+        }
+        match book.render(wanted, context.status.as_u16(), &values) {
             Some((sheet, body)) => page(sheet, book.format, language, context, body),
             None => last_resort(language, context),
         }
@@ -191,7 +207,9 @@ impl Pages {
         if !findings.problems.is_empty() {
             return Err(findings.problems);
         }
+        let languages = pages.languages.len();
         for sheet in pages.books.iter_mut().flat_map(Book::sheets_mut) {
+            sheet.expect_languages(languages);
             if let Some(tried) = findings.sheets.get(&sheet.name) {
                 sheet.length = tried.length;
                 if let Some(policy) = &tried.policy {
@@ -199,40 +217,15 @@ impl Pages {
                 }
             }
         }
-        pages.lay_out();
         Ok(pages)
-    }
-
-    fn lay_out(&mut self) {
-        let usual = PageContext {
-            status: StatusCode::BAD_GATEWAY,
-            notice: Notice::AppFailed,
-            request_id: "0",
-            time: Timestamp::UNIX_EPOCH,
-            host: "host",
-            path: "/",
-            method: &Method::GET,
-            retry_after: None,
-        };
-        let with_retry = PageContext {
-            retry_after: Some(1),
-            ..usual
-        };
-        for language in &self.languages {
-            let [usual, with_retry] =
-                [&usual, &with_retry].map(|context| Values::new(context, &self.brand, language));
-            for book in &mut self.books {
-                book.lay_out(&usual, &with_retry);
-            }
-        }
     }
 }
 
-fn books(folder: &Folder, problems: &mut Vec<PageProblem>) -> Vec<Book> {
+fn books(folder: &Folder, theme: config::Theme, problems: &mut Vec<PageProblem>) -> Vec<Book> {
     Format::TEMPLATED
         .into_iter()
         .filter_map(|format| {
-            Book::build(format, folder)
+            Book::build(format, folder, theme)
                 .map_err(|found| problems.extend(found))
                 .ok()
         })

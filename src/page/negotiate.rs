@@ -42,16 +42,6 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
     protocol.is_some_and(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
 }
 
-/// Whether a browser asks for a part of a page, which shows no page of its own.
-pub(super) fn is_part(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-dest").is_some_and(|kind| {
-        matches!(
-            kind.as_bytes(),
-            b"image" | b"script" | b"style" | b"font" | b"audio" | b"video" | b"track"
-        )
-    })
-}
-
 fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)

@@ -156,15 +156,12 @@ impl<'a> Trial<'a> {
         };
         let samples = samples();
         for book in &pages.books {
-            let built_in = (
-                vec![500],
-                &book.built_in,
-                samples.get(..1).unwrap_or_default(),
-            );
+            let one = samples.get(..1).unwrap_or_default();
+            let built_in = book.built_in.all().map(|sheet| (vec![500], sheet, one));
             let own = book
                 .own()
                 .map(|(serves, sheet)| (statuses(serves), sheet, &samples[..]));
-            for (statuses, sheet, samples) in own.chain([built_in]) {
+            for (statuses, sheet, samples) in own.chain(built_in) {
                 let trial = Trial {
                     pages,
                     book,
@@ -213,7 +210,10 @@ impl<'a> Trial<'a> {
     ) -> Result<(), Vec<PageProblem>> {
         for language in self.pages.languages.iter().take(languages) {
             let begun = Instant::now();
-            let values = Values::new(context, &self.pages.brand, language);
+            let mut values = Values::new(context, &self.pages.look, language);
+            if self.book.format == Format::Html {
+                values = values.for_html(None);
+            }
             let page = self
                 .book
                 .try_render(self.sheet, &values.context())
@@ -324,7 +324,7 @@ fn statuses(serves: Serves) -> Vec<u16> {
             .into_iter()
             .filter(|status| status / 100 == class)
             .collect(),
-        Serves::Any => OWN_STATUSES.to_vec(),
+        Serves::Any | Serves::Fragment => OWN_STATUSES.to_vec(),
     }
 }
 

@@ -1,53 +1,90 @@
 //! What a page shows: in comes its context, out come the variables of design section 5, as a template or a [`Plan`] asks for them.
 //!
 //! Beside those there are `labels` (the short words of a theme in the page's language), `when` (the time for people),
-//! `support_mailto` (a mail link with the reference as its subject) and `brand.css` (the accent as custom properties of a
-//! style, with the contrast worked out).
+//! `retry_in` (the time to wait for people), `can_retry` (whether trying again may help), `support_mailto` (a mail link with the
+//! reference as its subject), `qr` and `qr_size` (the path of a QR code and the side of its square), `turbo_frame` (the frame
+//! that a fragment goes to) and `brand.css` (the accent as custom properties of a style, with the contrast worked out).
 //!
 //! [`Plan`]: super::plan::Plan
 
+use std::cell::OnceCell;
+use std::fmt::Display;
 use std::io::{self, Write};
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tera::{Context, EscapeFn, Value};
 
-use super::brand::{Brand, encoding};
+use super::brand::{Brand, Told, encoding};
 use super::catalogue::{Catalogue, Contact, Entry};
 use super::plan::{Filled, Hole};
+use super::qr::Qr;
 use super::{PageContext, escape};
 
 /// How much of the path, the host and the method a page shows, in characters.
 pub(super) const MAX_PATH: usize = 512;
 pub(super) const MAX_HOST: usize = 253;
 const MAX_METHOD: usize = 32;
+/// How much of the path goes into links to support, in characters.
+const MAX_LINKED_PATH: usize = 128;
+/// After how many seconds a page first tries again by itself, and the longest time to wait that it does so for.
+const REFRESH_AFTER: u32 = 8;
+const MAX_REFRESH: u32 = 600;
+
+/// What the pages of a route have in common.
+pub(super) struct Look {
+    pub(super) brand: Brand,
+    /// Whether pages try again by themselves where it may help.
+    pub(super) refresh: bool,
+    /// Whether the reference is drawn as a QR code.
+    pub(super) qr: bool,
+}
 
 /// All that a page shows.
 pub(super) struct Values<'a> {
     page: &'a PageContext<'a>,
-    brand: &'a Brand,
+    look: &'a Look,
     language: &'a Catalogue,
     entry: Option<&'a Entry>,
     host: &'a str,
     path: &'a str,
     moment: Moment,
+    is_html: bool,
+    turbo_frame: &'a str,
+    qr: OnceCell<Option<Qr>>,
 }
 
 impl<'a> Values<'a> {
-    pub(super) fn new(
-        page: &'a PageContext<'a>,
-        brand: &'a Brand,
-        language: &'a Catalogue,
-    ) -> Self {
+    pub(super) fn new(page: &'a PageContext<'a>, look: &'a Look, language: &'a Catalogue) -> Self {
         Self {
             page,
-            brand,
+            look,
             language,
             entry: language.find(page.notice, page.status.as_u16()),
             host: shortened(page.host, MAX_HOST),
             path: shortened(page.path, MAX_PATH),
             moment: Moment::of(page.time),
+            is_html: false,
+            turbo_frame: "",
+            qr: OnceCell::new(),
+        }
+    }
+
+    /// The same for HTML, which alone has a QR code, and maybe for a frame of Turbo's.
+    pub(super) fn for_html(self, turbo_frame: Option<&'a str>) -> Self {
+        Self {
+            is_html: true,
+            turbo_frame: turbo_frame.unwrap_or_default(),
+            ..self
+        }
+    }
+
+    /// The same of another failure.
+    pub(super) fn of(&self, page: &'a PageContext<'a>) -> Self {
+        Self {
+            is_html: self.is_html,
+            ..Self::new(page, self.look, self.language)
         }
     }
 
@@ -58,7 +95,7 @@ impl<'a> Values<'a> {
             context.insert_value(hole.name(), self.value(hole));
         }
         self.insert_constants(&mut context);
-        context.insert_value("brand", self.brand.value(self.host));
+        context.insert_value("brand", self.look.brand.value(self.host));
         context
     }
 
@@ -74,7 +111,7 @@ impl<'a> Values<'a> {
             context.insert_value(hole.name(), value);
         }
         self.insert_constants(&mut context);
-        context.insert_value("brand", self.brand.value(&Hole::Host.mark()));
+        context.insert_value("brand", self.look.brand.value(&Hole::Host.mark()));
         context
     }
 
@@ -85,12 +122,13 @@ impl<'a> Values<'a> {
     /// Which values are there; `None`: not those that pages are laid out for.
     pub(super) fn filled(&self) -> Option<Filled> {
         let has_place = !self.host.is_empty() && !self.path.is_empty();
-        match self.page.retry_after {
-            _ if self.page.request_id.is_empty() || !has_place => None,
-            None => Some(Filled::Usual),
-            Some(0) => None, // Nothing to a template's `if`, and yet something to print.
-            Some(_) => Some(Filled::WithRetry),
-        }
+        let is_usual = !self.page.request_id.is_empty() && has_place && self.turbo_frame.is_empty();
+        // A wait of 0 s is nothing to a template's `if`, and yet something to print.
+        (is_usual && self.page.retry_after != Some(0)).then(|| Filled {
+            retry_after: self.page.retry_after.is_some(),
+            can_retry: self.can_retry(),
+            refresh: self.refresh_after().is_some(),
+        })
     }
 
     /// Writes a value into a page.
@@ -100,7 +138,12 @@ impl<'a> Values<'a> {
             Hole::Reason => page.write_all(reason(self.page.status).as_bytes()),
             Hole::Layer => page.write_all(self.page.notice.layer().as_str().as_bytes()),
             Hole::Time => page.write_all(self.moment.exact().as_bytes()),
-            Hole::When => self.moment.write_shown(page),
+            Hole::When => escape(&self.language.date.written(&self.moment), page),
+            Hole::RetryIn => escape(&self.retry_in(), page),
+            Hole::RefreshAfter => write_number(self.refresh_after(), page),
+            Hole::TurboFrame => escape(self.turbo_frame, page),
+            Hole::Qr => page.write_all(self.qr().map_or("", |qr| &qr.path).as_bytes()),
+            Hole::QrSize => write_number(self.qr().map(|qr| qr.side), page),
             Hole::RequestId => escape(self.page.request_id, page),
             Hole::Host => escape(self.host, page),
             Hole::Path => escape(self.path, page),
@@ -111,10 +154,7 @@ impl<'a> Values<'a> {
             Hole::SupportUrl => escape(&self.support_url(), page),
             Hole::SupportMailto => escape(&self.mailto(), page),
             Hole::Method => escape(self.method(), page),
-            Hole::RetryAfter => match self.page.retry_after {
-                Some(seconds) => write!(page, "{seconds}"),
-                None => Ok(()),
-            },
+            Hole::RetryAfter => write_number(self.page.retry_after, page),
         }
     }
 
@@ -124,7 +164,14 @@ impl<'a> Values<'a> {
             Hole::Reason => Value::safe_string(reason(self.page.status)),
             Hole::Layer => Value::safe_string(self.page.notice.layer().as_str()),
             Hole::Time => Value::safe_string(self.moment.exact()),
-            Hole::When => Value::safe_string(&self.moment.shown()),
+            Hole::When => escape::value(&self.language.date.written(&self.moment)),
+            Hole::RetryIn => escape::value(&self.retry_in()),
+            Hole::RefreshAfter => self.refresh_after().map_or_else(Value::none, Value::from),
+            Hole::TurboFrame => escape::value(self.turbo_frame),
+            Hole::Qr => Value::safe_string(self.qr().map_or("", |qr| &qr.path)),
+            Hole::QrSize => self
+                .qr()
+                .map_or_else(Value::none, |qr| Value::from(qr.side)),
             Hole::RequestId => escape::value(self.page.request_id),
             Hole::Host => escape::value(self.host),
             Hole::Path => escape::value(self.path),
@@ -150,7 +197,7 @@ impl<'a> Values<'a> {
     fn contact(&self) -> Contact {
         if self.page.request_id.is_empty() {
             Contact::Nobody
-        } else if self.brand.has_contact() {
+        } else if self.look.brand.has_contact() {
             Contact::Support
         } else {
             Contact::Owner
@@ -161,41 +208,84 @@ impl<'a> Values<'a> {
         shortened(self.page.method.as_str(), MAX_METHOD)
     }
 
+    /// Whether trying again may help, and does no harm.
+    fn can_retry(&self) -> bool {
+        let passes = matches!(self.page.status.as_u16(), 502..=504);
+        passes && matches!(*self.page.method, Method::GET | Method::HEAD)
+    }
+
+    fn refresh_after(&self) -> Option<u32> {
+        let wait = self.page.retry_after.unwrap_or(0).max(REFRESH_AFTER);
+        (self.look.refresh && self.can_retry() && wait <= MAX_REFRESH).then_some(wait)
+    }
+
+    fn retry_in(&self) -> String {
+        let wait = self.page.retry_after;
+        wait.map_or_else(String::new, |seconds| self.language.delay.said(seconds))
+    }
+
+    fn qr(&self) -> Option<&Qr> {
+        let drawn = || {
+            let is_wanted = self.look.qr && self.is_html && !self.page.request_id.is_empty();
+            is_wanted.then(|| Qr::of([&self.support_url(), self.page.request_id]))?
+        };
+        self.qr.get_or_init(drawn).as_ref()
+    }
+
     /// Empty where there is none.
     fn support_url(&self) -> String {
-        let url = self.brand.support();
-        url.map_or_else(String::new, |url| url.filled(self.page.request_id))
+        let url = self.look.brand.support();
+        url.map_or_else(String::new, |url| url.filled(|place| self.told(place)))
+    }
+
+    /// What a link to support says.
+    fn told(&self, place: Told) -> &str {
+        match place {
+            Told::RequestId => self.page.request_id,
+            Told::Time => self.moment.exact(),
+            Told::Host => self.host,
+            Told::Path => shortened(self.path, MAX_LINKED_PATH),
+            Told::Language => &self.language.language,
+            Told::Status => self.page.status.as_str(),
+        }
     }
 
     /// Empty where there is no address.
     fn mailto(&self) -> String {
-        let address = self.brand.support_email.as_str().unwrap_or_default();
+        let address = self.look.brand.support_email.as_str().unwrap_or_default();
         let mut url = String::new();
-        if !address.is_empty() {
-            url.reserve(128);
-            for part in [
-                "mailto:",
-                address,
-                "?subject=",
-                &self.language.subject,
-                "%20",
-            ] {
-                url.push_str(part);
-            }
-            url.extend(encoding(self.page.request_id));
+        if address.is_empty() {
+            return url;
+        }
+        url.reserve(512);
+        let mail = &self.language.mail;
+        for part in ["mailto:", address, "?subject=", &mail.subject, "%20"] {
+            url.push_str(part);
+        }
+        url.extend(encoding(self.page.request_id));
+        // First there is room for what the person has to say.
+        url.push_str("&body=%0D%0A%0D%0A");
+        for (label, place, end) in mail.lines() {
+            url.push_str(label);
+            url.extend(encoding(self.told(place)));
+            url.push_str(end);
         }
         url
     }
 
     fn insert_constants(&self, context: &mut Context) {
-        context.insert_value("support_email", self.brand.support_email.clone());
-        context.insert_value("status_url", self.brand.status_url.clone());
-        context.insert_value("home_url", self.brand.home_url.clone());
+        context.insert_value("support_email", self.look.brand.support_email.clone());
+        context.insert_value("status_url", self.look.brand.status_url.clone());
+        context.insert_value("home_url", self.look.brand.home_url.clone());
         context.insert_value("labels", self.language.labels.clone());
         context.insert_value("language", self.language.language_value.clone());
         context.insert_value("direction", self.language.direction.clone());
-        context.insert_value("refresh_after", Value::none());
+        context.insert_value("can_retry", Value::from(self.can_retry()));
     }
+}
+
+fn write_number(number: Option<impl Display>, page: &mut Vec<u8>) -> io::Result<()> {
+    number.map_or(Ok(()), |number| write!(page, "{number}"))
 }
 
 fn write_safe(words: &Value, page: &mut Vec<u8>) -> io::Result<()> {
@@ -219,7 +309,7 @@ fn shortened(text: &str, most: usize) -> &str {
 }
 
 /// A point in time in UTC to the second, in ASCII as RFC 3339 has it.
-struct Moment([u8; 20]);
+pub(super) struct Moment([u8; 20]);
 
 impl Moment {
     fn of(time: Timestamp) -> Self {
@@ -241,20 +331,29 @@ impl Moment {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// `2026-01-02 03:04:05 UTC`
-    fn shown(&self) -> String {
-        let mut shown = Vec::with_capacity(24);
-        // Writing to memory does not fail.
-        let _ = self.write_shown(&mut shown);
-        String::from_utf8(shown).unwrap_or_default()
+    /// `2026`
+    pub(super) fn year(&self) -> &str {
+        self.exact().get(..4).unwrap_or_default()
     }
 
-    fn write_shown(&self, page: &mut Vec<u8>) -> io::Result<()> {
-        let (date, time) = self.0.split_at(10);
-        page.write_all(date)?;
-        page.write_all(b" ")?;
-        page.write_all(time.get(1..9).unwrap_or_default())?;
-        page.write_all(b" UTC")
+    /// From 1 to 12.
+    pub(super) fn month(&self) -> usize {
+        self.number(5)
+    }
+
+    /// From 1 to 31.
+    pub(super) fn day(&self) -> usize {
+        self.number(8)
+    }
+
+    /// `03:04:05`
+    pub(super) fn clock(&self) -> &str {
+        self.exact().get(11..19).unwrap_or_default()
+    }
+
+    fn number(&self, at: usize) -> usize {
+        let digits = self.exact().get(at..at + 2);
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
     }
 }
 
@@ -276,7 +375,11 @@ mod tests {
     fn times_are_written_to_the_second_in_utc() {
         let moment = Moment::of("2026-01-02T04:04:05.987+01:00".parse().unwrap());
         assert_eq!(moment.exact(), "2026-01-02T03:04:05Z");
-        assert_eq!(moment.shown(), "2026-01-02 03:04:05 UTC");
+        assert_eq!(
+            (moment.year(), moment.month(), moment.day()),
+            ("2026", 1, 2)
+        );
+        assert_eq!(moment.clock(), "03:04:05");
     }
 
     #[test]

@@ -40,11 +40,6 @@ impl Checks<'_> {
         if let Some(path) = &pages.folder {
             self.readable_folder(&here.at("folder"), path);
         }
-        let unknown = pages.theme != "plain";
-        self.bad_if(
-            &here.at("theme"),
-            unknown.then_some("`plain` is the only theme"),
-        );
         let here = here.at("languages");
         self.each(&here, &pages.languages, wrong_language);
         for (at, language) in pages.languages.iter().enumerate() {

@@ -168,7 +168,7 @@ const CROSS_CHECKS: &[(&str, &str, &str)] = &[
     (
         "[pages]\ntheme = \"dark\"\n",
         "4:9",
-        "`plain` is the only theme",
+        "it may be: `plain`, `calm`, `compact`, `dense`, `retro`",
     ),
     (
         "[maintenance]\nuntil = \"tomorrow\"\n",

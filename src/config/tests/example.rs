@@ -60,11 +60,9 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 #[test]
-fn the_example_loads_with_one_warning() {
+fn the_example_loads_without_a_warning() {
     let example = read(EXAMPLE).unwrap_or_else(|report| panic!("{report}"));
-    assert_eq!(example.warnings.len(), 1, "{:?}", example.warnings);
-    let message = example.warnings[0].message();
-    assert!(message.contains("[pages] refresh (line "), "{message}");
+    assert!(example.warnings.is_empty(), "{:?}", example.warnings);
 }
 
 #[test]

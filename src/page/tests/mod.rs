@@ -1,8 +1,7 @@
 //! Pages of the built-in templates, in every format, for every status and notice.
 
 mod own_templates;
-
-use std::fs;
+mod themes;
 
 use super::markup::{Markup, hash};
 use super::*;
@@ -54,7 +53,8 @@ fn wanted(format: Format) -> Wanted {
     Wanted {
         format,
         language: 0,
-        is_part: false,
+        extent: Extent::Page,
+        turbo_frame: None,
     }
 }
 
@@ -108,7 +108,7 @@ fn every_page_is_well_formed_and_complete() {
                 };
                 let page = pages.render(&wanted(format), &context);
                 assert_eq!(page.status, status);
-                assert_eq!(&*page.template, format!("pardon/error{}", format.suffix()));
+                assert_eq!(*page.template, theme::page(format, config::Theme::Plain));
                 assert_eq!(page.headers[CONTENT_LENGTH], page.body.len().to_string());
                 assert_eq!(
                     page.headers.contains_key(RETRY_AFTER),
@@ -212,13 +212,15 @@ fn a_page_laid_out_in_advance_is_the_page_that_the_template_makes() {
                     retry_after,
                     ..context(status, notice)
                 };
-                let values = Values::new(&context, &pages.brand, &pages.english);
+                let values = Values::new(&context, &pages.look, &pages.english);
                 let book = pages
                     .books
                     .iter()
                     .find(|book| book.format == format)
                     .unwrap();
-                let expected = book.try_render(&book.built_in, &values.context()).unwrap();
+                let expected = book
+                    .try_render(book.built_in.sheet(Extent::Page), &values.context())
+                    .unwrap();
                 let page = pages.render(&wanted(format), &context);
                 assert_eq!(text(&page), str::from_utf8(&expected).unwrap());
             }
@@ -226,10 +228,9 @@ fn a_page_laid_out_in_advance_is_the_page_that_the_template_makes() {
     }
     let pages = built_in(&brand());
     for book in &pages.books {
-        assert_eq!(
-            sandbox::plain_templates(&[("it", book::built_in(book.format))].into()).len(),
-            1
-        );
+        let templates = theme::templates(book.format);
+        let plain = sandbox::plain_templates(&templates.iter().copied().collect());
+        assert_eq!(plain.len(), templates.len());
     }
 }
 
@@ -261,12 +262,15 @@ fn every_page_forbids_what_it_should() {
     }
     let page = pages.render(&wanted(Format::Html), &context(502, Notice::AppFailed));
     let (_, rest) = text(&page).split_once("<style>").unwrap();
-    let (style, _) = rest.split_once("</style>").unwrap();
+    let (style, rest) = rest.split_once("</style>").unwrap();
+    let (_, rest) = rest.split_once("<script>").unwrap();
+    let (script, _) = rest.split_once("</script>").unwrap();
     assert_eq!(
         page.headers["content-security-policy"],
         format!(
-            "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src '{}'",
-            hash(style)
+            "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src '{}'; script-src '{}'",
+            hash(style),
+            hash(script)
         )
     );
 }
@@ -339,27 +343,6 @@ fn the_page_names_the_host_where_no_brand_is_given() {
     };
     let page = pages.render(&wanted(Format::Html), &nowhere);
     assert!(!text(&page).contains("<header>") && !text(&page).contains("<output"));
-}
-
-#[test]
-fn a_page_with_the_largest_logo_fits_the_first_flight() {
-    let folder = std::env::temp_dir().join(format!("pardon-logo-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let build = |bytes: usize| {
-        fs::write(folder.join("logo.svg"), format!("{:bytes$}", "<svg/>")).unwrap();
-        let brand = config::Brand {
-            logo: Some("logo.svg".into()),
-            ..brand()
-        };
-        Pages::build(&config::Pages::default(), &brand, &folder)
-    };
-    let largest = built(build(7 * 1024));
-    let refused = build(7 * 1024 + 1).err().unwrap();
-    fs::remove_dir_all(&folder).unwrap();
-    let page = largest.render(&wanted(Format::Html), &context(502, Notice::AppFailed));
-    assert!(text(&page).contains("<img src=\"data:image/svg+xml;base64,"));
-    assert!(page.body.len() < 14 * 1024, "{}", page.body.len());
-    assert_eq!(refused.len(), 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use pardon::incident::Cause;
 
-use crate::support::{Answer, End, Gateway, Origin, Signal, TlsOrigin, Visit, eventually};
+use crate::support::{Answer, End, Gateway, Origin, Signal, TlsOrigin, Visit, eventually, get};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -294,4 +294,39 @@ fn a_failure_with_too_much_to_say_costs_its_connection_only() {
     let body = eventually("the body", || gateway.incident(answer.id()).body.clone());
     assert_eq!(&body.content[..], b"first");
     others_get_their_own("failure", &gateway);
+}
+
+const POST: &str = "POST /flaw HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 0\r\n\r\n";
+
+#[test]
+fn an_answer_that_is_broken_from_its_first_byte_on_is_none() {
+    let origin = with_a_flaw(|visit| {
+        visit.send(format!("{CHUNKED}hunter2\r\n"));
+        visit.wait_for_close();
+    });
+    let gateway = Gateway::before(&origin);
+    let answer = gateway.ask(POST);
+    assert_eq!(answer.status, 502);
+    assert!(answer.text().contains(answer.id()) && !answer.text().contains("hunter2"));
+    assert_eq!(gateway.incident(answer.id()).cause, Cause::Malformed);
+    assert_eq!(origin.requests().len(), 1);
+    others_get_their_own("broken from the beginning", &gateway);
+}
+
+/// A client that gets nothing would take its connection for one that was closed before, and send its POST again.
+#[test]
+fn a_head_that_nothing_follows_is_seen_all_the_same() {
+    let origin = with_a_flaw(|visit| {
+        visit.send("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n");
+        visit.close();
+    });
+    for _ in 0..20 {
+        let gateway = Gateway::before(&origin);
+        let mut visitor = gateway.connect();
+        visitor.ask(get("/", ""));
+        let answer = visitor.ask(POST);
+        assert_eq!((answer.status, answer.text()), (200, ""));
+        assert!(matches!(answer.end, End::Cut | End::Reset), "{answer:?}");
+        recorded(&gateway, &answer);
+    }
 }

@@ -3,8 +3,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Takes as many as the process may have, and says where that is fewer than there may be visitors.
-pub(super) fn raise(connections: usize) {
+/// Takes as many as the process may have.
+pub(super) fn raise() {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {
         current: limit.maximum,
@@ -12,11 +12,5 @@ pub(super) fn raise(connections: usize) {
     };
     if let Err(error) = setrlimit(Resource::Nofile, most) {
         tracing::warn!(%error, "cannot raise the limit of open files");
-    }
-    let wanted = connections as u64;
-    if let Some(limit) = limit.maximum.filter(|limit| *limit < wanted) {
-        tracing::warn!(
-            "this process may have {limit} files open, fewer than `server.max_connections` ({wanted}): visitors past that wait"
-        );
     }
 }

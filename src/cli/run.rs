@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.message());
     }
-    descriptors::raise(loaded.config.server.max_connections);
+    descriptors::raise();
     on_this_thread(async {
         // Before anybody can know that it listens, so that no signal finds the process without an answer to it.
         let signals = Signals::listen()?;

@@ -2,6 +2,7 @@
 
 mod build;
 mod certificates;
+mod descriptors;
 mod files;
 mod inherited;
 mod listeners;
@@ -255,7 +256,7 @@ fn settings(config: &Config, workers: usize) -> Settings {
     Settings {
         workers,
         name: "worker",
-        max_connections: config.server.max_connections,
+        max_connections: descriptors::visitors(config, workers),
         timeouts: config.server.timeouts.clone(),
         announcing: (config.server.proxy_protocol)
             .then(|| config.server.trusted_proxies.as_slice().into()),

@@ -142,8 +142,31 @@ impl Output {
         }
     }
 
-    /// Writes for as long as there is something to write; ready when all is written. What was taken before the body
-    /// failed is written first.
+    /// Writes what was taken of a body that has failed since; ready when all of that is written.
+    ///
+    /// # Errors
+    ///
+    /// When nobody reads it any more.
+    pub(crate) fn poll_taken(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut (impl AsyncWrite + Unpin),
+    ) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            match ready!(self.poll_write(cx, io))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.wrote(count),
+            }
+        }
+        Pin::new(io).poll_flush(cx)
+    }
+
+    /// Whether a message is under way whose body ends with its connection.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        !self.sent && self.framing == Framing::Close
+    }
+
+    /// Writes for as long as there is something to write; ready when all is written.
     ///
     /// # Errors
     ///

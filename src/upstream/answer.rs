@@ -34,6 +34,8 @@ pub enum AnswerFault {
 /// before that, the connection is closed.
 #[derive(Debug)]
 pub struct AnswerBody {
+    /// What came with the head.
+    first: Option<Decoded>,
     connection: Held,
     request: RequestBody,
     pause: Duration,
@@ -133,20 +135,29 @@ impl Held {
 }
 
 impl AnswerBody {
-    /// `pause` is the longest time between two pieces.
-    pub(super) fn new(lease: Lease, request: RequestBody, pause: Duration) -> Self {
+    /// `first` is what came with the head, `pause` the longest time between two pieces.
+    pub(super) fn new(
+        lease: Lease,
+        first: Option<Decoded>,
+        request: RequestBody,
+        pause: Duration,
+    ) -> Self {
         let mut body = Self {
+            first,
             connection: Held::new(lease, &request),
             request,
             pause,
         };
-        body.end_if_over();
+        if body.first.is_none() {
+            body.end_if_over();
+        }
         body
     }
 
     /// One whose connection others share.
     pub(super) fn shared(exchange: Exchange, request: RequestBody, pause: Duration) -> Self {
         let mut body = Self {
+            first: None,
             connection: Held::stream(exchange, &request),
             request,
             pause,
@@ -165,7 +176,10 @@ impl AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         let (request, pause) = (&self.request, self.pause);
-        let polled = self.connection.poll_body(cx, request, pause);
+        let polled = match self.first.take() {
+            Some(first) => Some(Poll::Ready(Ok(first))),
+            None => self.connection.poll_body(cx, request, pause),
+        };
         let Some(polled) = polled else {
             return Poll::Ready(None);
         };
@@ -196,23 +210,34 @@ impl AnswerBody {
     /// Whether the body is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.connection, Held::None)
+        self.first.is_none() && matches!(self.connection, Held::None)
     }
 
     /// Closes the connection: nothing more is wanted.
     pub fn close(&mut self) {
+        self.first = None;
         self.connection = Held::None;
     }
 
     /// What is known of its length.
     #[must_use]
     pub fn size_hint(&self) -> SizeHint {
-        match &self.connection {
+        let rest = match &self.connection {
             Held::Own(lease) => lease.size_hint(),
             Held::Shared(lease, _) => lease.borrow().size_hint(),
             Held::Stream(exchange, _) => exchange.borrow().size_hint(),
             Held::None => SizeHint::with_exact(0),
+        };
+        let Some(Decoded::Data(first)) = &self.first else {
+            return rest;
+        };
+        let at_hand = first.len() as u64;
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + at_hand);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + at_hand);
         }
+        hint
     }
 
     fn end_if_over(&mut self) {

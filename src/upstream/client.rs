@@ -50,6 +50,8 @@ struct Tries {
     repeatable: bool,
     /// Attempts that count against the most there may be.
     counted: u32,
+    /// Attempts of which not a byte left this process.
+    unsent: u32,
     /// Whether a reused connection was found closed; from then on only new ones will do.
     stale: bool,
     /// The endpoints that failed.
@@ -62,7 +64,7 @@ enum Another {
     No,
     /// At the expense of the budget.
     Retry,
-    /// The app has had nothing of the last one.
+    /// At no expense: the app had closed the connection before.
     Free,
 }
 
@@ -187,12 +189,18 @@ impl Client {
             .await
             .map_err(|fault| Failed::sending(fault, &mut lease, body, deadline))?;
         body.answered();
+        // A failed answer is captured however it goes on.
+        let first = match head.status.is_server_error() {
+            true => Ok(None),
+            false => lease.connection().take_at_hand(),
+        };
+        let first = first.map_err(|fault| Failed::sending(fault, &mut lease, body, deadline))?;
         let seat = Rc::clone(lease.seat());
         self.upstream.answered(&seat.endpoint, head.status);
         let idle = request.wants_tunnel().map(|tunnel| tunnel.idle);
         let switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
         let pause = idle.filter(|_| switched).unwrap_or(timeouts.body);
-        let body = AnswerBody::new(lease, request, pause);
+        let body = AnswerBody::new(lease, first, request, pause);
         Ok((head, body, seat))
     }
 
@@ -340,6 +348,7 @@ impl Tries {
         Self {
             repeatable,
             counted: 0,
+            unsent: 0,
             stale: false,
             tried: Vec::new(),
         }
@@ -356,16 +365,26 @@ impl Tries {
 
     /// How often the request was sent, or tried to.
     fn all(&self) -> u32 {
-        self.counted + u32::from(self.stale)
+        self.counted + self.unsent
     }
 
-    /// Counts a failure; whether another attempt is left. A connection that the app had closed while it was idle is
-    /// no attempt of the app's, and neither is a wait in the queue.
+    /// Counts a failure; whether another attempt is left. A connection that the app had closed while it was idle costs the
+    /// budget nothing; it is no attempt only where nothing had left on it, for the app may have read what had. A wait in
+    /// the queue is none either.
     fn count(&mut self, failed: &Failed, safe: bool, most: u32) -> Another {
         let kind = failed.error.kind();
         if safe && failed.is_stale() && !self.stale {
             self.stale = true;
-            return Another::Free;
+            if failed.unsent {
+                self.unsent += 1;
+                return Another::Free;
+            }
+            self.counted += 1;
+            return if self.counted < most {
+                Another::Free
+            } else {
+                Another::No
+            };
         }
         let asked = !matches!(kind, ErrorKind::Overloaded | ErrorKind::NoEndpoint);
         self.counted += u32::from(asked && !failed.error.known);

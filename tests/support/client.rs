@@ -120,6 +120,15 @@ impl Client {
         }
     }
 
+    /// How the connection ends, whatever comes before that.
+    pub fn end(&mut self) -> End {
+        match self.wire.read_to_end(&mut Vec::new()) {
+            Ok(_) => End::Close,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => End::Reset,
+            Err(error) => panic!("the connection did not end: {error}"),
+        }
+    }
+
     /// The answer, where one comes before the connection ends.
     pub fn try_answer(&mut self) -> Option<Answer> {
         let head = self.read_head()?;

@@ -122,6 +122,8 @@ pub(super) struct Connection<H: Handler> {
     /// Whether an answer's end had to be waited for.
     pub(super) waited: bool,
     pub(super) pace: Pace,
+    /// Whether the answer's body has failed: what was taken of it before leaves still.
+    broken: bool,
     /// How many bytes had left when the client last was found not to read.
     pub(super) blocked_at: Option<u64>,
     place: Place,
@@ -141,6 +143,7 @@ impl<H: Handler> Connection<H> {
             used: false,
             waited: false,
             pace: Pace::new(shared.settings.timeouts.min_rate.0),
+            broken: false,
             blocked_at: None,
             place: shared.drain.enter(),
             known: false,
@@ -396,12 +399,8 @@ impl<H: Handler> Connection<H> {
 
     /// Sends the rest of an answer.
     fn poll_send(&mut self, cx: &mut Context<'_>, body: Pin<&mut H::Body>) -> Poll<Sent> {
-        let mut writer = Writer(&self.core);
-        match self.output.poll_send(cx, &mut writer, body) {
-            Poll::Ready(Ok(())) => return Poll::Ready(Sent::Whole),
-            Poll::Ready(Err(Unsent::Body(_) | Unsent::Length)) => return Poll::Ready(Sent::Broken),
-            Poll::Ready(Err(Unsent::Io)) => return Poll::Ready(Sent::Gone),
-            Poll::Pending => {}
+        if let Poll::Ready(sent) = self.poll_output(cx, body) {
+            return Poll::Ready(sent);
         }
         self.waited = true;
         if self.poll_gone(cx).is_ready() {
@@ -428,6 +427,21 @@ impl<H: Handler> Connection<H> {
         self.alarm.poll_over(cx, || due).map(|()| Sent::Unheard)
     }
 
+    /// A client that was given nothing of an answer would take its connection for one that was closed while it was idle, and
+    /// send its request again: so the head leaves however the body ends.
+    fn poll_output(&mut self, cx: &mut Context<'_>, body: Pin<&mut H::Body>) -> Poll<Sent> {
+        let mut writer = Writer(&self.core);
+        if !self.broken {
+            match ready!(self.output.poll_send(cx, &mut writer, body)) {
+                Ok(()) => return Poll::Ready(Sent::Whole),
+                Err(Unsent::Io) => return Poll::Ready(Sent::Gone),
+                Err(Unsent::Body(_) | Unsent::Length) => self.broken = true,
+            }
+        }
+        let taken = ready!(self.output.poll_taken(cx, &mut writer));
+        Poll::Ready(taken.map_or(Sent::Gone, |()| Sent::Broken))
+    }
+
     /// Ready when the client has left.
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = self.shared.scratch.room.borrow_mut();
@@ -437,6 +451,13 @@ impl<H: Handler> Connection<H> {
 
 impl<H: Handler> Drop for Connection<H> {
     fn drop(&mut self) {
+        // The time is up: an answer that ends with its connection would look whole.
+        if self.output.ends_with_connection()
+            && let Ok(mut core) = self.core.try_borrow_mut()
+            && !core.has_switched()
+        {
+            core.stream().abort();
+        }
         self.shared.drain.leave(&self.place);
     }
 }

@@ -243,6 +243,21 @@ impl Connection {
         Poll::Ready(())
     }
 
+    /// What came of the answer's body with its head: a body that is broken in its first piece is no answer at all.
+    ///
+    /// # Errors
+    ///
+    /// When it is.
+    pub(in crate::upstream) fn take_at_hand(&mut self) -> Result<Option<Decoded>, Fault> {
+        if self.input.bytes.is_empty() || self.tunnel.is_some() || self.decoder.is_over() {
+            return Ok(None);
+        }
+        Ok(match self.decoder.decode(&mut self.input.bytes)? {
+            Decoded::More | Decoded::Over => None,
+            decoded => Some(decoded),
+        })
+    }
+
     /// The next of the answer's body.
     pub(in crate::upstream) fn poll_body(
         &mut self,

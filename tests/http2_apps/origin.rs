@@ -1,10 +1,8 @@
 //! A scripted app of HTTP/2, by the `h2` crate.
 
 use std::future::poll_fn;
-use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,12 +11,10 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::eventually;
+use crate::support::{Served, eventually};
 
 /// An answer of which nothing was taken for this long is stalled.
 const STALLED: Duration = Duration::from_millis(300);
@@ -60,8 +56,7 @@ struct Seen {
 pub(super) struct H2Origin {
     url: String,
     seen: Arc<Seen>,
-    /// Dropped, it ends the app.
-    _end: oneshot::Sender<()>,
+    _served: Served,
 }
 
 impl H2Origin {
@@ -76,45 +71,26 @@ impl H2Origin {
 
     fn start(script: Script, tls: Option<TlsAcceptor>) -> Self {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
         let seen = Arc::new(Seen::default());
-        let listener = runtime
-            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::clone(&seen);
-        let (end, ended) = oneshot::channel::<()>();
-        let serve = async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                shared.connections.fetch_add(1, Ordering::SeqCst);
-                let (seen, tls) = (Arc::clone(&shared), tls.clone());
-                tokio::spawn(async move {
-                    match tls {
-                        None => converse(stream, script, seen).await,
-                        Some(tls) => {
-                            if let Ok(stream) = tls.accept(stream).await {
-                                converse(stream, script, seen).await;
-                            }
+        let served = Served::start(move |stream| {
+            shared.connections.fetch_add(1, Ordering::SeqCst);
+            let (seen, tls) = (Arc::clone(&shared), tls.clone());
+            async move {
+                match tls {
+                    None => converse(stream, script, seen).await,
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            converse(stream, script, seen).await;
                         }
                     }
-                });
-            }
-        };
-        thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = serve => {}
-                    _ = ended => {}
                 }
-            });
+            }
         });
         Self {
-            url: format!("{scheme}://{address}"),
+            url: format!("{scheme}://{}", served.address),
             seen,
-            _end: end,
+            _served: served,
         }
     }
 

@@ -1,11 +1,5 @@
 //! What is spoken to apps behind TLS, as they and the configuration agree on it.
 
-use std::sync::Arc;
-
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
-
 use super::origin::H2Origin;
 use super::post;
 use crate::support::tls::Authority;
@@ -14,16 +8,7 @@ use crate::support::{Folder, Gateway};
 /// An app that speaks HTTP/2 to those who agree with it on one of `protocols`, and what a proxy needs to trust it.
 fn app(protocols: &[&[u8]]) -> (H2Origin, Folder, String) {
     let authority = Authority::new();
-    let issued = authority.certify(&["app.example"]);
-    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![issued.der.clone()], key)
-        .unwrap();
-    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    let config = authority.certify(&["app.example"]).serving(protocols);
     let folder = Folder::new();
     folder.write("authority.pem", authority.pem());
     let path = folder.path().join("authority.pem").display().to_string();

@@ -3,11 +3,9 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
-use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::thread;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
@@ -16,14 +14,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
+use crate::support::Served;
 use crate::support::tls::Authority;
 
 /// How an app is spoken to.
@@ -59,50 +53,29 @@ pub(super) struct Seen {
 /// An app on a free loopback port; it ends with this value.
 pub(super) struct App {
     spoken: Spoken,
-    port: u16,
+    served: Served,
     seen: Arc<Mutex<Vec<Seen>>>,
-    /// Dropped, it ends the app.
-    _end: oneshot::Sender<()>,
 }
 
 impl App {
     /// One whose certificate, where it has one, is from this authority for `app.example`.
     pub(super) fn start(spoken: Spoken, authority: &Authority) -> Self {
         let tls = spoken.is_secure().then(|| acceptor(spoken, authority));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let listener = runtime.block_on(listening).unwrap();
-        let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
-        let (end, ended) = oneshot::channel::<()>();
-        let serve = async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (tls, log) = (tls.clone(), Arc::clone(&log));
-                tokio::spawn(async move {
-                    match tls {
-                        None => converse(stream, spoken, log).await,
-                        Some(tls) => converse(tls.accept(stream).await.unwrap(), spoken, log).await,
-                    }
-                });
-            }
-        };
-        thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = serve => {}
-                    _ = ended => {}
+        let served = Served::start(move |stream| {
+            let (tls, log) = (tls.clone(), Arc::clone(&log));
+            async move {
+                match tls {
+                    None => converse(stream, spoken, log).await,
+                    Some(tls) => converse(tls.accept(stream).await.unwrap(), spoken, log).await,
                 }
-            });
+            }
         });
         Self {
             spoken,
-            port,
+            served,
             seen,
-            _end: end,
         }
     }
 
@@ -121,7 +94,7 @@ impl App {
         format!(
             "[upstreams.app]\nendpoints = [\"{scheme}://127.0.0.1:{}\"]\nprotocol = \"{protocol}\"\n\
              [upstreams.app.tls]\nca = {authority:?}\nserver_name = \"app.example\"\n",
-            self.port
+            self.served.address.port()
         )
     }
 
@@ -133,22 +106,13 @@ impl App {
 }
 
 fn acceptor(spoken: Spoken, authority: &Authority) -> TlsAcceptor {
-    let issued = authority.certify(&["app.example"]);
-    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![issued.der.clone()], key)
-        .unwrap();
     let protocol: &[u8] = if spoken.is_http2() {
         b"h2"
     } else {
         b"http/1.1"
     };
-    config.alpn_protocols = vec![protocol.to_vec()];
-    TlsAcceptor::from(Arc::new(config))
+    let issued = authority.certify(&["app.example"]);
+    TlsAcceptor::from(Arc::new(issued.serving(&[protocol])))
 }
 
 async fn converse<T>(stream: T, spoken: Spoken, log: Arc<Mutex<Vec<Seen>>>)

@@ -8,6 +8,7 @@ mod origin;
 mod program;
 pub mod python;
 pub mod recorded;
+mod served;
 mod terminal;
 pub mod tls;
 
@@ -18,6 +19,7 @@ pub use client::{Answer, Client, End};
 pub use gateway::Gateway;
 pub use origin::{Origin, Received, Visit};
 pub use program::{Folder, Program, Said, get, said};
+pub use served::Served;
 pub use terminal::on_terminal;
 pub use tls::TlsOrigin;
 

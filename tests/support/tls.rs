@@ -13,6 +13,7 @@ use rcgen::{
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{
@@ -177,6 +178,19 @@ impl Authority {
 }
 
 impl Issued {
+    /// A server's settings with it, for those who agree on one of these protocols.
+    pub fn serving(&self, protocols: &[&[u8]]) -> ServerConfig {
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der.clone()], key)
+            .unwrap();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        config
+    }
+
     /// Writes `NAME.pem` and `NAME.key`, and gives the configuration that names them.
     pub fn write(&self, folder: &Folder, name: &str) -> String {
         folder.write(&format!("{name}.pem"), &self.chain);

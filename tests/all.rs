@@ -10,6 +10,7 @@
 
 mod admin;
 mod announced;
+mod audit;
 mod authorities;
 mod balancing;
 mod broken_off;

@@ -254,6 +254,7 @@ Commands:
   check        Check the configuration and print every problem at once
   render       Write pages to stdout or to files, as the proxy would serve them
   explain      Say what would be done with a raw HTTP response, and why
+  audit        Walk an app that you own, and say what it tells about its failures, with and without Pardon in front
   config       Describe the configuration file
   completions  Print a completion script for a shell
   health       Ask the running process whether it is ready

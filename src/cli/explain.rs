@@ -213,13 +213,14 @@ fn exchange(address: SocketAddr, request: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 /// A head as it was parsed for the explanation; none where it is not HTTP.
-struct Head {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: usize,
+pub(super) struct Head {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    /// Where the body begins.
+    pub(super) body: usize,
 }
 
-fn head(bytes: &[u8]) -> Option<Head> {
+pub(super) fn head(bytes: &[u8]) -> Option<Head> {
     let mut fields = [httparse::EMPTY_HEADER; 256];
     let mut response = httparse::Response::new(&mut fields);
     let Ok(httparse::Status::Complete(body)) = response.parse(bytes) else {

@@ -1,5 +1,6 @@
 //! The commands: one file each; this one says which there are and turns their ends into exit codes.
 
+pub mod audit;
 pub mod check;
 pub mod completions;
 pub mod config;
@@ -48,6 +49,7 @@ enum Command {
     Check(check::Args),
     Render(render::Args),
     Explain(explain::Args),
+    Audit(audit::Args),
     Config(config::Args),
     Completions(completions::Args),
     Health(health::Args),
@@ -82,6 +84,7 @@ fn obey(command: &Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Explain(args) => explain::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(*args, &mut Arguments::command()),
         Command::Health(args) => health::run(args),

@@ -31,13 +31,15 @@ const TELLING: [&str; 20] = [
     "x-sourcemap",
 ];
 
+/// Whether a header field says what an app is made of, or how it is doing.
+pub(super) fn tells(name: &HeaderName) -> bool {
+    TELLING.contains(&name.as_str()) || name.as_str().starts_with("x-debug-")
+}
+
 /// The header fields of an answer that tell about the app, and what becomes of them where the answer passes.
 pub(super) fn by(headers: &HeaderMap, policy: &Policy) -> String {
     let mut text = String::new();
-    let tells = |name: &&HeaderName| {
-        TELLING.contains(&name.as_str()) || name.as_str().starts_with("x-debug-")
-    };
-    for name in headers.keys().filter(tells) {
+    for name in headers.keys().filter(|name| tells(name)) {
         let fate = if policy.strips(name) {
             "intercept.strip_headers removes it from passing answers"
         } else {

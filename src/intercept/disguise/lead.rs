@@ -227,15 +227,19 @@ impl Lead {
                 self.failing += 1;
             } else if word.len() < 2 || word == "nbsp" || short {
                 // Of no weight: a status, a mark, the time.
-            } else if word.ends_with("error") || word.ends_with("exception") {
-                self.apology += 1;
-            } else if APOLOGY.split_ascii_whitespace().any(|known| known == word) {
+            } else if is_apology(&word) {
                 self.apology += 1;
             } else {
                 self.own += 1;
             }
         }
     }
+}
+
+/// Whether a word is one of an apology's, or an exception's class in passing.
+fn is_apology(word: &str) -> bool {
+    let class = word.ends_with("error") || word.ends_with("exception");
+    class || APOLOGY.split_ascii_whitespace().any(|known| known == word)
 }
 
 /// Whether a text is the class of an exception, with or without what it says after a colon.

@@ -228,8 +228,8 @@ impl What {
     fn advice(&self) -> String {
         match self {
             Self::DisguisedLeak { evidence } | Self::Leak { evidence } => {
-                let framework = evidence.first().map_or("", |first| first.framework.as_str());
-                advice_for(framework)
+                let mut frameworks = evidence.iter().map(|one| one.framework.as_str());
+                advice_for(frameworks.find(|name| *name != "any").unwrap_or_default())
             }
             Self::NoAnswer { .. } => "see the app's log: it died, hung, or closed the connection".to_owned(),
             Self::BarePage { .. } => "give the app or its server a page for this status, or let Pardon serve one".to_owned(),

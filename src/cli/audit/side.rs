@@ -14,13 +14,15 @@ use regex::bytes::Regex;
 use crate::cli::explain::head;
 use crate::cli::run::on_this_thread;
 use crate::cli::scratch::Scratch;
-use crate::config::units::StatusSet;
+use crate::config::units::{Period, StatusSet};
 use crate::config::{self, DisguiseMode, Listen};
 use crate::gateway::Gateway;
 
 /// How long one answer may take, and how much of it is read.
 const PATIENCE: Duration = Duration::from_secs(10);
 const MOST: u64 = 1 << 20;
+/// How long the app may be silent, in seconds.
+const HEAD_PATIENCE: u64 = 8;
 
 /// A request ID, as pages show it.
 static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -76,6 +78,8 @@ impl Side {
         let scratch = Scratch::make(&format!("audit-{}", COUNT.get()))?;
         config.incidents.path = scratch.store();
         for route in &mut config.routes {
+            // So that it is a proxy that says that the app is silent, before patience ends.
+            route.timeouts.head = Period::seconds(HEAD_PATIENCE);
             route.intercept.disguise.mode = mode.unwrap_or(DisguiseMode::Off);
             if mode.is_none() {
                 route.intercept.statuses = StatusSet(Vec::new());

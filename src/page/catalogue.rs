@@ -95,6 +95,12 @@ impl Catalogue {
         })
     }
 
+    /// What there are words of its own for.
+    #[cfg(test)]
+    pub(super) fn sections(&self) -> Vec<(Notice, u16)> {
+        self.entries.keys().copied().collect()
+    }
+
     /// The texts for a status: its own, those of its class, or those of the notice in general.
     pub(super) fn find(&self, notice: Notice, status: u16) -> Option<&Entry> {
         [status, status / 100, GENERAL]

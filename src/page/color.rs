@@ -7,9 +7,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Color([u8; 3]);
 
-/// What the built-in pages lie on.
-pub(super) const LIGHT_PAGE: Color = Color([0xfb, 0xfb, 0xfa]);
-pub(super) const DARK_PAGE: Color = Color([0x15, 0x17, 0x1a]);
+/// What the text of built-in pages lies on at worst: their panels, light and dark. The pages themselves are further from it.
+pub(super) const LIGHT_PAGE: Color = Color([0xf1, 0xf1, 0xee]);
+pub(super) const DARK_PAGE: Color = Color([0x1f, 0x22, 0x26]);
 
 const BLACK: Color = Color([0, 0, 0]);
 const WHITE: Color = Color([0xff, 0xff, 0xff]);
@@ -114,17 +114,34 @@ mod tests {
 
     #[test]
     fn every_brand_colour_stays_readable() {
-        let shades = [0_u8, 0x33, 0x66, 0x77, 0x99, 0xcc, 0xff];
-        for red in shades {
-            for green in shades {
-                for blue in shades {
-                    let color = Color([red, green, blue]);
-                    assert!(color.contrast(color.ink()) >= 4.5, "{color:?}");
-                    for page in [LIGHT_PAGE, DARK_PAGE] {
-                        let link = color.readable_on(page);
-                        assert!(link.contrast(page) >= 4.5, "{color:?} {link:?}");
-                    }
+        // Every colour of three hexadecimal digits.
+        for number in 0..4096_u16 {
+            let color = Color::parse(&format!("#{number:03x}")).unwrap();
+            assert!(color.contrast(color.ink()) >= 4.5, "{color:?}");
+            for (worst, usual) in [(LIGHT_PAGE, "#fbfbfa"), (DARK_PAGE, "#15171a")] {
+                let link = color.readable_on(worst);
+                for page in [worst, Color::parse(usual).unwrap()] {
+                    assert!(link.contrast(page) >= 4.5, "{color:?} {link:?} {page:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_texts_of_every_theme_stand_out() {
+        let style = include_str!("../../templates/html/style.html.tera");
+        let named = |scheme: &str, name: &str| {
+            let (_, rest) = scheme.split_once(&format!("--{name}:")).unwrap();
+            Color::parse(rest.get(..7).unwrap()).unwrap()
+        };
+        let (light, rest) = style.split_once("@media").unwrap();
+        let (dark, _) = rest.split_once("*{").unwrap();
+        for (scheme, worst) in [(light, LIGHT_PAGE), (dark, DARK_PAGE)] {
+            assert_eq!(named(scheme, "panel"), worst);
+            for surface in ["page", "panel"] {
+                let surface = named(scheme, surface);
+                assert!(named(scheme, "text").contrast(surface) >= 7.0);
+                assert!(named(scheme, "soft").contrast(surface) >= 4.5);
             }
         }
     }

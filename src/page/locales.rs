@@ -149,6 +149,7 @@ mod tests {
                 .unwrap_or_else(|error| panic!("{}: {error}", built_in.tag));
             assert_eq!(&*catalogue.language, built_in.tag);
             assert!(tags.insert(built_in.tag), "{} twice", built_in.tag);
+            assert_eq!(catalogue.sections(), english.sections(), "{}", built_in.tag);
             assert!(catalogue.delay.has_every_form(), "{}", built_in.tag);
             for notice in Notice::ALL {
                 for status in 400..600 {

@@ -143,6 +143,7 @@ struct Trial<'a> {
     sheet: &'a Sheet,
     folder: &'a Folder,
     samples: &'a [Sample],
+    notices: &'a [Notice],
     /// Styles and scripts of its first page, which all others must share.
     blocks: Option<Markup>,
     length: usize,
@@ -157,17 +158,21 @@ impl<'a> Trial<'a> {
         let samples = samples();
         for book in &pages.books {
             let one = samples.get(..1).unwrap_or_default();
-            let built_in = book.built_in.all().map(|sheet| (vec![500], sheet, one));
-            let own = book
-                .own()
-                .map(|(serves, sheet)| (statuses(serves), sheet, &samples[..]));
-            for (statuses, sheet, samples) in own.chain(built_in) {
+            // The test suite tries the built-in ones with everything; here they show their styles and their lengths.
+            let failed: &[Notice] = &[Notice::AppFailed];
+            let built_in = book.built_in.all();
+            let built_in = built_in.map(|sheet| (vec![500], sheet, one, failed));
+            let own = book.own();
+            let own = own
+                .map(|(serves, sheet)| (statuses(serves), sheet, &samples[..], &Notice::ALL[..]));
+            for (statuses, sheet, samples, notices) in own.chain(built_in) {
                 let trial = Trial {
                     pages,
                     book,
                     sheet,
                     folder,
                     samples,
+                    notices,
                     blocks: None,
                     length: 0,
                 };
@@ -186,7 +191,7 @@ impl<'a> Trial<'a> {
             let Ok(status) = StatusCode::from_u16(*code) else {
                 continue;
             };
-            for notice in Notice::ALL {
+            for &notice in self.notices {
                 for (number, sample) in (0_i32..).zip(self.samples) {
                     let time = Timestamp::constant(1_767_323_045 + i64::from(number), 0);
                     let first = notice == Notice::AppFailed || Some(code) == statuses.first();

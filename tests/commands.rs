@@ -465,7 +465,7 @@ fn check_warns_of_keys_that_are_not_in_force() {
     let folder = Folder::new();
     folder.write(
         "pardon.toml",
-        format!("{APP}protocol = \"http2\"\n[pages]\nqr = true\n"),
+        format!("{APP}protocol = \"http2\"\n[intercept]\nreveal = [\"10.0.0.0/8\"]\n"),
     );
     let said = folder.pardon(&["check"]);
     assert_eq!(said.code, Some(0));

@@ -203,26 +203,21 @@ fn every_page_has_all_its_headers() {
 
 /// The page's own style is allowed by its hash, and nothing else is: no script, no fetch, no form.
 #[test]
-fn a_page_needs_nothing_and_allows_nothing_but_its_own_style() {
+fn a_page_needs_nothing_and_allows_nothing_but_its_own_style_and_script() {
     let origin = failing();
     let gateway = Gateway::set(&origin, BRANDED);
 
     let answer = gateway.get("/", "Accept: text/html\r\n");
 
     let page = answer.text();
-    let style = page
-        .split("<style>")
-        .nth(1)
-        .unwrap()
-        .split("</style>")
-        .next()
-        .unwrap();
-    let hash = BASE64_STANDARD.encode(Sha256::digest(style));
     let policy = answer.header("content-security-policy").unwrap();
-    assert!(
-        policy.contains(&format!("style-src 'sha256-{hash}'")),
-        "{policy}"
-    );
+    for element in ["style", "script"] {
+        let (_, rest) = page.split_once(&format!("<{element}>")).unwrap();
+        let (block, _) = rest.split_once(&format!("</{element}>")).unwrap();
+        let hash = BASE64_STANDARD.encode(Sha256::digest(block));
+        let allowed = format!("{element}-src 'sha256-{hash}'");
+        assert!(policy.contains(&allowed), "{policy}");
+    }
     assert!(policy.contains("default-src 'none'"), "{policy}");
     assert!(
         policy.contains("form-action 'none'") && policy.contains("base-uri 'none'"),
@@ -230,11 +225,30 @@ fn a_page_needs_nothing_and_allows_nothing_but_its_own_style() {
     );
     assert!(!policy.contains("unsafe"), "{policy}");
     for fetching in [
-        "<script", " src=", "@import", "url(", "<form", "<iframe", " style=",
+        "<script ", " src=", "@import", "url(", "<form", "<iframe", " style=",
     ] {
         assert!(!page.contains(fetching), "{fetching}");
     }
     assert!(page.contains("<meta name=\"robots\" content=\"noindex\">"));
+}
+
+#[test]
+fn a_frame_gets_a_small_page_and_a_script_the_words_alone() {
+    let origin = failing();
+    let gateway = Gateway::set(&origin, "[pages]\ntheme = \"retro\"\n");
+
+    let page = gateway.get("/", "Accept: text/html\r\n");
+    let frame = gateway.get("/", "Accept: text/html\r\nSec-Fetch-Dest: iframe\r\n");
+    let fragment = gateway.get("/", "Accept: text/html\r\nHX-Request: true\r\n");
+
+    assert!(page.text().contains("class=\"window\""));
+    assert!(!frame.text().contains("class=\"window\""));
+    assert!(frame.text().starts_with("<!doctype html>"));
+    assert!(fragment.text().starts_with("<section class=\"pardon\""));
+    for answer in [page, frame, fragment] {
+        assert_eq!(answer.status, 500);
+        assert!(answer.text().contains(&answer.id()));
+    }
 }
 
 #[test]

@@ -247,7 +247,7 @@ fn a_frame_gets_a_small_page_and_a_script_the_words_alone() {
     assert!(fragment.text().starts_with("<section class=\"pardon\""));
     for answer in [page, frame, fragment] {
         assert_eq!(answer.status, 500);
-        assert!(answer.text().contains(&answer.id()));
+        assert!(answer.text().contains(answer.id()));
     }
 }
 

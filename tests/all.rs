@@ -14,6 +14,7 @@ mod audit;
 mod authorities;
 mod balancing;
 mod broken_off;
+mod bypass;
 mod capture;
 mod commands;
 mod demo;

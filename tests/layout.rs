@@ -7,7 +7,14 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Modules that everyone may use.
-const EVERYONES: [&str; 5] = ["config", "http1", "request_id", "telemetry", "tls"];
+const EVERYONES: [&str; 6] = [
+    "bypass",
+    "config",
+    "http1",
+    "request_id",
+    "telemetry",
+    "tls",
+];
 
 /// Lines of a file before its tests.
 const MAX_LINES: usize = 500;
@@ -26,8 +33,8 @@ enum Uses {
 fn direction(module: &str) -> Option<Uses> {
     Some(match module {
         "cli" | "gateway" | "lib" | "main" => Uses::All,
-        "config" | "http1" | "request_id" | "telemetry" | "server" | "upstream" | "incident"
-        | "page" => Uses::These(&[]),
+        "bypass" | "config" | "http1" | "request_id" | "telemetry" | "server" | "upstream"
+        | "incident" | "page" => Uses::These(&[]),
         "intercept" => Uses::These(&["upstream"]),
         "proxy" => Uses::These(&[
             "server::Incoming",

@@ -1,6 +1,7 @@
 //! The commands: one file each; this one says which there are and turns their ends into exit codes.
 
 pub mod audit;
+pub mod bypass;
 pub mod check;
 pub mod completions;
 pub mod config;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{Config, Report};
+use crate::config::{Config, Report, Route};
 use crate::incident::StoreError;
 
 /// Keeps an app's failures and shows visitors a calm page with a reference.
@@ -46,6 +47,7 @@ enum Command {
     Show(show::Args),
     Incidents(incidents::Args),
     Forget(forget::Args),
+    Bypass(bypass::Args),
     Check(check::Args),
     Render(render::Args),
     Explain(explain::Args),
@@ -77,6 +79,7 @@ fn obey(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Show(args) => show::run(args),
         Command::Incidents(args) => incidents::run(args),
         Command::Forget(args) => forget::run(args),
+        Command::Bypass(args) => bypass::run(args),
         Command::Check(args) => check::run(args),
         Command::Render(args) => {
             let config = configuration(args.config.as_deref())?;
@@ -130,4 +133,15 @@ fn configuration(named: Option<&Path>) -> Result<Config, Report> {
         Ok(path) => Ok(crate::config::load(&path)?.config),
         Err(_) => Ok(Config::default()),
     }
+}
+
+/// The route of a name.
+fn route_named<'a>(config: &'a Config, name: &str) -> anyhow::Result<&'a Route> {
+    let found = config.routes.iter().find(|route| route.name == name);
+    found.ok_or_else(|| {
+        let names: Vec<_> = (config.routes.iter().map(|route| &*route.name)).collect();
+        let title = format!("there is no route `{name}`");
+        let hint = format!("the configuration has {}", names.join(", "));
+        Report::of(title, hint).into()
+    })
 }

@@ -8,9 +8,7 @@ use super::tree::Value;
 /// Keys that make no difference yet, and the values besides `false`, `""` and `[]` that mean nothing anyway.
 /// `*` stands for any one name; a section stands for all its keys; sections that routes have count there too.
 const NOT_YET: &[(&str, &[&str])] = &[
-    ("intercept.reveal", &[]),
     ("maintenance", &[]),
-    ("bypass", &[]),
 ];
 
 /// One warning that names all such keys of a file with their lines.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::bypass::{self, KeyProblem};
 use crate::config::{self, Config, Report};
 use crate::incident::Redactor;
 use crate::page::{PageProblem, Pages};
@@ -54,7 +55,8 @@ pub(super) fn snapshot(
     let routes = routes(config, &mut problems);
     let pages = Pages::build(&config.pages, &config.brand, &config.folder);
     let pages = pages.map_err(|found| add(&mut problems, found));
-    let (Ok(pages), true) = (pages, problems.is_empty()) else {
+    let bypass = bypass(config).map_err(|found| problems.add(found));
+    let (Ok(pages), Ok(bypass), true) = (pages, bypass, problems.is_empty()) else {
         return Err(problems);
     };
     let server = &config.server;
@@ -82,6 +84,7 @@ pub(super) fn snapshot(
         log_body: config.incidents.log_body.bytes(),
         commit_wait: *config.incidents.commit_wait,
         instance: instance(&config.incidents),
+        bypass,
     };
     Ok((snapshot, apps))
 }
@@ -185,6 +188,20 @@ fn routes(config: &Config, problems: &mut Report) -> Vec<Arc<Route>> {
         }
     }
     built
+}
+
+/// What tells bypass tokens, if there are to be any.
+fn bypass(config: &Config) -> Result<Option<bypass::Key>, Report> {
+    let Some(file) = config.bypass.key() else {
+        return Ok(None);
+    };
+    let unfit = |problem: KeyProblem| {
+        let title = format!("`{}` holds no key: {problem}", file.display());
+        Report::of(title, problem.hint())
+    };
+    bypass::Key::read(&config.folder.join(file))
+        .map(Some)
+        .map_err(unfit)
 }
 
 /// The worker threads that a configuration asks for, or one a CPU that the process may use.

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::decode::decode;
 use crate::config;
+use crate::config::units::Size;
 use crate::upstream::AnswerBody;
 
 /// A body of more bytes is large; coded ones unfold to about sixteen times as much.
@@ -72,6 +73,37 @@ impl<R: FnMut(usize) -> bool> Capture<R> {
             seen: 0,
             ended: false,
             trouble: None,
+        }
+    }
+
+    /// A copy of a body that somebody else reads, piece by piece. Of the limits `max_body` counts.
+    pub fn beside(headers: &HeaderMap, limits: &config::Capture, room: R) -> Self {
+        Self {
+            body: None,
+            codings: codings(headers),
+            deadline: Instant::now() + *limits.deadline,
+            limits: config::Capture {
+                drain: Size(u64::MAX),
+                ..limits.clone()
+            },
+            room,
+            raw: Vec::new(),
+            seen: 0,
+            ended: false,
+            trouble: None,
+        }
+    }
+
+    /// Takes the next piece of a body that somebody else reads.
+    pub fn copy(&mut self, piece: &[u8]) {
+        self.keep(piece);
+    }
+
+    /// The body that somebody else reads has come to its end, or to grief.
+    pub fn end(&mut self, trouble: Option<String>) {
+        self.ended = trouble.is_none() && self.trouble.is_none();
+        if let Some(trouble) = trouble {
+            self.stop(trouble);
         }
     }
 

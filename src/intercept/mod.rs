@@ -11,10 +11,14 @@ pub mod disguise;
 mod look;
 mod policy;
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use std::rc::Rc;
 
-use crate::upstream::{Answer, AnswerBody, UpstreamError};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body::Frame;
+use tokio::time::Instant;
+
+use crate::upstream::{Answer, AnswerBody, Seat, UpstreamError};
 
 use disguise::Watch;
 
@@ -52,7 +56,8 @@ pub enum Failure {
     Unanswered(UpstreamError),
 }
 
-/// An answer that no visitor sees. Its body can be captured and nothing else.
+/// An answer that no visitor sees, unless [`FailedAnswer::original`] says that this one may. Its body can be captured and
+/// nothing else.
 #[derive(Debug)]
 pub struct FailedAnswer {
     /// The status, which the page keeps.
@@ -67,6 +72,8 @@ pub struct FailedAnswer {
     pub head_time: std::time::Duration,
     /// The body, for [`Capture`].
     pub body: AnswerBody,
+    seat: Rc<Seat>,
+    begun: Instant,
     /// What came of looking into it, where it took that to decide.
     seen: Option<Box<Seen>>,
 }
@@ -89,6 +96,26 @@ impl FailedAnswer {
     #[must_use]
     pub fn disguised(&self) -> Option<&Disguised> {
         self.seen.as_ref()?.disguised.as_ref()
+    }
+
+    /// The answer as it came, but for its reason phrase: for those who may see what the page stands in for.
+    #[must_use]
+    pub fn original(self) -> Passed {
+        let (mut head, ()) = Response::new(()).into_parts();
+        head.status = self.status;
+        head.headers = self.headers;
+        let ahead = self.seen.map(|seen| seen.ahead).unwrap_or_default();
+        Passed {
+            answer: Answer {
+                head,
+                body: self.body,
+                seat: self.seat,
+                attempts: self.attempts,
+                begun: self.begun,
+            },
+            ahead: ahead.into_iter().map(|it| Ok(Frame::data(it))).collect(),
+            watch: None,
+        }
     }
 }
 
@@ -178,6 +205,8 @@ impl From<Answer> for FailedAnswer {
             attempts,
             head_time: begun.elapsed(),
             body,
+            seat,
+            begun,
             seen: None,
         }
     }

@@ -1,9 +1,11 @@
 //! What a route intercepts, ready to be asked: [`config::Intercept`] with its patterns taken apart.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use ipnet::IpNet;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::disguise::{Disguise, Watch};
@@ -30,6 +32,8 @@ pub struct Policy {
     /// What looks into failures, where the app's own pages pass.
     leaking: Option<Disguise>,
     hold: (usize, Duration),
+    /// Peers that see the app's original answers.
+    reveal: Vec<IpNet>,
 }
 
 /// Header names, and beginnings of header names.
@@ -63,7 +67,14 @@ impl Policy {
                 settings.disguise.hold_bytes.bytes(),
                 *settings.disguise.hold,
             ),
+            reveal: settings.reveal.clone(),
         }
+    }
+
+    /// Whether a peer at this address sees the app's original answers.
+    #[must_use]
+    pub fn reveals(&self, address: IpAddr) -> bool {
+        self.reveal.iter().any(|network| network.contains(&address))
     }
 
     /// Looks into a passing answer, where that is to be.

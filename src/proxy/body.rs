@@ -13,6 +13,7 @@ use super::Proxy;
 use super::disguised::{Rest, Watched};
 use super::exchange::Exchange;
 use super::route::Route;
+use super::show::Shown;
 use crate::telemetry::{COUNTERS, names};
 use crate::upstream::{AnswerFault, Seat};
 
@@ -37,6 +38,8 @@ pub struct Passing {
     ended: bool,
     /// What looks into it.
     watched: Option<Box<Watched>>,
+    /// What its record is made from, where it is a failure that this visitor may see.
+    shown: Option<Box<Shown>>,
 }
 
 impl Passing {
@@ -57,7 +60,13 @@ impl Passing {
             sent: 0,
             ended: false,
             watched: None,
+            shown: None,
         }
+    }
+
+    /// Has a copy kept of what passes.
+    pub(super) fn show(&mut self, shown: Shown) {
+        self.shown = Some(Box::new(shown));
     }
 
     /// The same, looked into.
@@ -77,6 +86,9 @@ impl Passing {
             Poll::Ready(Some(Ok(frame))) => {
                 let data = frame.data_ref().map_or(&b""[..], |data| data);
                 self.sent += data.len() as u64;
+                if let Some(shown) = &mut self.shown {
+                    shown.copy(data);
+                }
                 if self.looks_bad(data) {
                     self.ended = true;
                     self.body.close();
@@ -92,6 +104,8 @@ impl Passing {
                 } else if self.status == StatusCode::SWITCHING_PROTOCOLS {
                     // Protocols end as they like.
                     tracing::debug!({ names::REQUEST_ID } = self.exchange.id.as_str(), %fault, "a tunnel broke off");
+                } else if let Some(shown) = &mut self.shown {
+                    shown.break_off(fault);
                 } else {
                     let head = (self.status, &*self.seat);
                     self.proxy
@@ -115,7 +129,9 @@ impl Passing {
         let policy = &self.route.policy;
         let most = policy.capture.max_body.bytes();
         let found = watched.feed(data, self.body.is_over(), &self.proxy, most);
-        watched.aborted = found && policy.aborts_disguised();
+        watched.aborted = found
+            && policy.aborts_disguised()
+            && self.proxy.viewer(&self.exchange, &self.route).is_none();
         watched.aborted
     }
 }
@@ -124,6 +140,9 @@ impl Drop for Passing {
     fn drop(&mut self) {
         if !self.ended && !self.body.is_over() {
             COUNTERS.client_gone.add_one();
+        }
+        if let Some(shown) = &mut self.shown {
+            shown.end(self.body.is_over());
         }
         if let Some(watched) = self.watched.take() {
             self.proxy

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName};
 
+use crate::bypass;
+
 /// What a field is to a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -22,8 +24,14 @@ impl Role {
         match name.as_str() {
             "connection" | "transfer-encoding" | "te" | "upgrade" | "keep-alive"
             | "proxy-connection" | "http2-settings" => Self::HopByHop,
-            "host" | "expect" | "via" | "forwarded" | "x-forwarded-for" | "x-forwarded-proto"
-            | "x-forwarded-host" => Self::Own,
+            "host"
+            | "expect"
+            | "via"
+            | "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-proto"
+            | "x-forwarded-host"
+            | bypass::HEADER => Self::Own,
             "content-length" => Self::ContentLength,
             "trailer" => Self::Trailer,
             "traceparent" | "tracestate" => Self::Trace,

@@ -11,10 +11,11 @@ use super::Snapshot;
 use super::exchange::{Exchange, X_FORWARDED_FOR};
 use super::glance::{Glance, Role};
 use super::trace::TRACEPARENT;
+use super::viewer::without_token;
 use crate::config::HostHeader;
 use crate::upstream::Head;
 
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -93,7 +94,7 @@ impl Head for Outgoing<'_> {
                 Role::Other => name != request_id && !is_disguised(name, request_id),
             };
             if goes_on && (named.is_empty() || !named.contains(name)) {
-                put(name, &[value.as_bytes()]);
+                self.put_field(name, value, put);
             }
         }
         if glance.trailer
@@ -123,6 +124,20 @@ impl Head for Outgoing<'_> {
 }
 
 impl Outgoing<'_> {
+    /// A field of the client's, without what is meant for Pardon in it.
+    fn put_field(
+        &self,
+        name: &HeaderName,
+        value: &HeaderValue,
+        put: &mut dyn FnMut(&HeaderName, &[&[u8]]),
+    ) {
+        if self.settings.bypass.is_none() || name != COOKIE {
+            put(name, &[value.as_bytes()]);
+        } else if let Some(left) = without_token(value.as_bytes()) {
+            put(name, &[&left]);
+        }
+    }
+
     fn put_host(&self, put: &mut dyn FnMut(&HeaderName, &[&[u8]])) {
         let name = match self.host {
             HostHeader::Keep => match self.exchange.authority_bytes() {

@@ -15,7 +15,7 @@ use super::Proxy;
 use super::exchange::Exchange;
 use super::original::{Original, Reading, UNREAD};
 use super::route::Route;
-use crate::incident::{self, Amendment, Cause, Confirmation, Incident, Recorded};
+use crate::incident::{self, Amendment, Cause, Commit, Confirmation, Incident, Recorded};
 use crate::intercept::{Capture, FailedAnswer, Raw};
 
 /// How long a drain that is over waits for an original that is being read.
@@ -78,11 +78,33 @@ impl Proxy {
         let (recorded, confirmed) = self.commit(draft, span).await;
         // Where nobody waits any more the visitor has left.
         let _ = ready.send(());
+        self.settle(&recorded, rest, confirmed).await;
+    }
+
+    /// Adds what is left to read of an original to its record, and writes the log line.
+    async fn settle<R: FnMut(usize) -> bool + Send + 'static>(
+        &self,
+        recorded: &Recorded,
+        rest: Rest<R>,
+        confirmed: bool,
+    ) {
         let incident = match self.read_rest(rest).await {
-            Some(found) => self.desk.amend(&recorded, found),
-            None => self.desk.amend(&recorded, recorded.incident.unread()),
+            Some(found) => self.desk.amend(recorded, found),
+            None => self.desk.amend(recorded, recorded.incident.unread()),
         };
         incident::log(&incident, self.settings.log_body, confirmed);
+    }
+
+    /// The same for an original that was copied on its way to somebody who may see it.
+    pub(super) async fn settle_copy<R: Send + 'static>(
+        self: Rc<Self>,
+        (recorded, confirmed): (Recorded, bool),
+        original: Original,
+        copied: (Raw, R),
+    ) {
+        let reading = self.read(original, copied);
+        let rest = Rest::<fn(usize) -> bool>::Unread(reading);
+        self.settle(&recorded, rest, confirmed).await;
     }
 
     /// Records a failure whose original was read in time, or has none.
@@ -172,6 +194,12 @@ impl Proxy {
     async fn commit(&self, mut incident: Incident, span: Span) -> (Recorded, bool) {
         incident.duration = span.begun.elapsed();
         let (recorded, commit) = self.desk.record(incident);
+        let confirmed = self.confirmed(&recorded, commit, span).await;
+        (recorded, confirmed)
+    }
+
+    /// Waits for the commit of an incident no longer than what shows its ID may.
+    pub(super) async fn confirmed(&self, recorded: &Recorded, commit: Commit, span: Span) -> bool {
         let waited = timeout_at(span.until, commit).await;
         let confirmed = waited == Ok(Confirmation::Committed);
         if !confirmed {
@@ -181,11 +209,11 @@ impl Proxy {
                 incident::log(&recorded.incident, self.settings.log_body, confirmed);
             }
         }
-        (recorded, confirmed)
+        confirmed
     }
 
     /// From the exchange's beginning to when its page goes out at the latest, if its incident can be recorded from now on.
-    fn span(&self, begun: Instant) -> Span {
+    pub(super) fn span(&self, begun: Instant) -> Span {
         Span {
             begun,
             until: Instant::now() + self.settings.commit_wait,
@@ -220,7 +248,7 @@ impl Proxy {
 
 /// When an exchange began, and until when its page waits for its record.
 #[derive(Clone, Copy)]
-struct Span {
+pub(super) struct Span {
     begun: Instant,
     until: Instant,
 }

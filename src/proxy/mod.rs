@@ -18,9 +18,11 @@ mod refuse;
 mod replace;
 mod route;
 mod screen;
+mod show;
 mod standing;
 mod trace;
 mod upgrade;
+mod viewer;
 
 use std::any::Any;
 use std::future::Future;
@@ -34,6 +36,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use ipnet::IpNet;
 
+use crate::bypass::Key;
 use crate::config;
 use crate::incident::{Desk, Incidents};
 use crate::intercept::{self, Looked, Verdict};
@@ -84,6 +87,8 @@ pub struct Snapshot {
     pub commit_wait: Duration,
     /// This process's name in its records.
     pub instance: Arc<str>,
+    /// What tells tokens that show original answers; none where there is no bypass.
+    pub bypass: Option<Key>,
 }
 
 /// A worker's proxy under one configuration. An exchange, the body of its answer and what is recorded of it hold the one that the
@@ -107,6 +112,9 @@ impl Proxy {
         let Some(route) = self.find(exchange) else {
             return self.refuse(exchange, None, Refusal::NoRoute);
         };
+        if let Some(opened) = self.link(exchange, route) {
+            return opened;
+        }
         let answer = self.forward(exchange, route, body).await;
         self.count_retries(route, &answer);
         let sampled = |share| disguised::is_sampled(exchange, share);

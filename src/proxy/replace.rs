@@ -18,7 +18,7 @@ use super::route::Route;
 use super::{Proxy, headers};
 use crate::config;
 use crate::config::units::Size;
-use crate::incident::{Cause, UpstreamRecord};
+use crate::incident::{Cause, Incident, UpstreamRecord};
 use crate::intercept::{Capture, FailedAnswer, Failure};
 use crate::page::Notice;
 use crate::upstream::{self, AnswerFault, Seat, UpstreamError};
@@ -32,7 +32,10 @@ impl Proxy {
         failure: Failure,
     ) -> Response<Body> {
         match failure {
-            Failure::Answered(answer) => self.replace_answer(exchange, route, answer).await,
+            Failure::Answered(answer) => match self.viewer(exchange, route) {
+                Some(viewer) => self.show(exchange, route, answer, viewer).await,
+                None => self.replace_answer(exchange, route, answer).await,
+            },
             Failure::Unanswered(error) => self.replace_error(exchange, route, &error).await,
         }
     }
@@ -61,18 +64,30 @@ impl Proxy {
             self.drain(route, answer).await;
             return self.respond(exchange, page);
         }
-        let mut draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
-        draft.upstream = Some(self.upstream_of_answer(route, &answer));
-        draft.reference = self.reference(exchange, route, &answer.headers);
-        if let Some(found) = answer.disguised() {
-            draft.evidence = evidence(&found.signs);
-        }
+        let draft = self.draft(exchange, Some(route), terms.cause, Some(&page));
+        let draft = self.answered(draft, exchange, route, &answer);
         let capture = self.capture(exchange, route, answer);
         self.kept(exchange, |ready| {
             Rc::clone(self).keep(draft, capture, ready)
         })
         .await;
         self.respond(exchange, page)
+    }
+
+    /// A draft with what its answer's head says.
+    pub(super) fn answered(
+        &self,
+        mut draft: Incident,
+        exchange: &Exchange,
+        route: &Route,
+        answer: &FailedAnswer,
+    ) -> Incident {
+        draft.upstream = Some(self.upstream_of_answer(route, answer));
+        draft.reference = self.reference(exchange, route, &answer.headers);
+        if let Some(found) = answer.disguised() {
+            draft.evidence = evidence(&found.signs);
+        }
+        draft
     }
 
     /// Reads the body of an answer that nobody wants, so that its connection can be used again. What has not come yet is

@@ -75,6 +75,11 @@ impl Route {
         })
     }
 
+    /// The beginning of the paths that it is for; empty: all.
+    pub(super) fn path(&self) -> &str {
+        &self.pattern.path
+    }
+
     pub(super) fn matches(&self, exchange: &Exchange) -> bool {
         self.pattern.is_for_all() || self.pattern.matches(exchange.host(), exchange.uri.path())
     }

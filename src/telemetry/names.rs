@@ -4,6 +4,8 @@
 pub const INCIDENT: &str = "pardon::incident";
 /// The target of a refusal's line.
 pub const REFUSAL: &str = "pardon::refusal";
+/// The target of lines about original answers that are shown.
+pub const BYPASS: &str = "pardon::bypass";
 /// The target of lines about the store.
 pub const STORE: &str = "pardon::store";
 /// The target of access log lines.
@@ -55,7 +57,9 @@ pub const USER_AGENT: &str = "user_agent";
 /// The name of the upstream.
 pub const UPSTREAM: &str = "upstream";
 
-/// Why a request was refused.
+/// The number of a bypass token.
+pub const TOKEN: &str = "token";
+/// Why a request was refused, or a token is not heeded.
 pub const REASON: &str = "reason";
 
 /// How many lines were dropped because the log's reader is slow.

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path;
 
 use super::{Checks, Path};
+use crate::bypass::{Key, KeyProblem};
 use crate::config::{Token, TokenProblem};
 
 /// A logo stands in every page, and a page fits the first flight of a connection.
@@ -64,6 +65,25 @@ impl Checks<'_> {
             }
             Err(problem) => {
                 let title = format!("`{shown}` holds no token: {problem}");
+                self.wrong(here, title, problem.hint());
+            }
+            Ok(_) if is_everybodys(&whole) => {
+                let title = format!("every user of this machine may read `{shown}`");
+                self.warn(here, title, format!("chmod o-r {shown}"));
+            }
+            Ok(_) => {}
+        }
+    }
+
+    pub(super) fn bypass_key(&mut self, here: &Path, path: &path::Path) {
+        let whole = self.config.folder.join(path);
+        let shown = path.display();
+        match Key::read(&whole) {
+            Err(KeyProblem::Unreadable(error)) => {
+                self.unreadable(here, path, &whole, Err(error));
+            }
+            Err(problem) => {
+                let title = format!("`{shown}` holds no key: {problem}");
                 self.wrong(here, title, problem.hint());
             }
             Ok(_) if is_everybodys(&whole) => {

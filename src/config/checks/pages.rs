@@ -69,10 +69,8 @@ impl Checks<'_> {
         self.at_least_one(&here.at("memory"), incidents.memory.0);
         let empty = incidents.path.as_os_str().is_empty();
         self.bad_if(&here.at("path"), empty.then_some("a path is missing"));
-        let key = self.config.bypass.key_file.as_deref();
-        // An empty path is the file's way to say that there is none.
-        if let Some(path) = key.filter(|path| !path.as_os_str().is_empty()) {
-            self.readable(&Path::of("bypass").at("key_file"), path);
+        if let Some(path) = self.config.bypass.key() {
+            self.bypass_key(&Path::of("bypass").at("key_file"), path);
         }
     }
 }

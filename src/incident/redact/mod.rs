@@ -33,6 +33,7 @@ use self::name::Label;
 use self::own::{Names, Patterns};
 use self::url::QueryKeys;
 use super::HeaderField;
+use crate::bypass;
 use crate::config::{ClientAddress, Redact};
 
 /// Headers whose values are or hold URLs.
@@ -109,12 +110,16 @@ impl Redactor {
     /// A redactor of `intercept.redact` and `incidents.client`. A pattern that does not compile is skipped: the configuration refuses it.
     #[must_use]
     pub fn new(redact: &Redact, client: ClientAddress) -> Self {
+        // What is Pardon's own is no business of anybody's who reads its records.
+        let (mut headers, mut query) = (redact.headers.clone(), redact.query.clone());
+        headers.push(HeaderName::from_static(bypass::HEADER));
+        query.push(bypass::NAME.to_owned());
         let rules = Rules {
-            headers: redact.headers.clone(),
-            query: QueryKeys(redact.query.clone()),
             client,
             builtin: redact.builtin,
-            names: Names::new(&redact.query, &redact.headers, redact.builtin),
+            names: Names::new(&query, &headers, redact.builtin),
+            headers,
+            query: QueryKeys(query),
             patterns: Patterns::new(&redact.patterns),
         };
         Self {

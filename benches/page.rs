@@ -64,6 +64,7 @@ fn context(path: &str) -> PageContext<'_> {
         path,
         method: &Method::GET,
         retry_after: None,
+        planned: None,
     }
 }
 

@@ -23,7 +23,7 @@
 //! - *verdict*: pass or replace; *capture*: the bounded copy of a replaced answer's body; *incident*: the record of a
 //!   failure; *reference*: what a visitor calls the request ID.
 //!
-//! Beside the way stand [`config`], [`request_id`], [`bypass`], [`telemetry`], `http1` and `tls`, which every stage may use; [`admin`] and
+//! Beside the way stand [`config`], [`request_id`], [`bypass`], [`maintenance`], [`telemetry`], `http1` and `tls`, which every stage may use; [`admin`] and
 //! [`demo`]; [`gateway`], which puts the parts of a running proxy together; and [`cli`].
 
 // In reading order, which rustfmt would sort away within one group.
@@ -43,6 +43,7 @@ mod http1;
 mod tls;
 
 pub mod bypass;
+pub mod maintenance;
 
 pub mod config;
 pub mod request_id;

@@ -31,6 +31,7 @@ mod layout;
 mod live_apps;
 mod log;
 mod lookup;
+mod maintenance;
 mod pages;
 mod pairings;
 mod parts;

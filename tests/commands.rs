@@ -461,19 +461,6 @@ fn check_binds_nothing() {
 }
 
 #[test]
-fn check_warns_of_keys_that_are_not_in_force() {
-    let folder = Folder::new();
-    folder.write(
-        "pardon.toml",
-        format!("{APP}protocol = \"http2\"\n[intercept]\nreveal = [\"10.0.0.0/8\"]\n"),
-    );
-    let said = folder.pardon(&["check"]);
-    assert_eq!(said.code, Some(0));
-    assert_eq!(said.err.matches("warning: ").count(), 1, "{}", said.err);
-    assert!(said.err.contains("not in force yet"), "{}", said.err);
-}
-
-#[test]
 fn check_warns_of_a_weight_with_nothing_to_weigh_it_against() {
     for (weight, warnings) in [(5, 1), (1, 0)] {
         let folder = Folder::new();

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Modules that everyone may use.
-const EVERYONES: [&str; 6] = [
+const EVERYONES: [&str; 7] = [
+    "maintenance",
     "bypass",
     "config",
     "http1",
@@ -33,8 +34,8 @@ enum Uses {
 fn direction(module: &str) -> Option<Uses> {
     Some(match module {
         "cli" | "gateway" | "lib" | "main" => Uses::All,
-        "bypass" | "config" | "http1" | "request_id" | "telemetry" | "server" | "upstream"
-        | "incident" | "page" => Uses::These(&[]),
+        "bypass" | "config" | "http1" | "maintenance" | "request_id" | "telemetry" | "server"
+        | "upstream" | "incident" | "page" => Uses::These(&[]),
         "intercept" => Uses::These(&["upstream"]),
         "proxy" => Uses::These(&[
             "server::Incoming",

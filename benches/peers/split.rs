@@ -119,6 +119,7 @@ fn page() -> Result<f64> {
         path: "/unlike",
         method: &Method::GET,
         retry_after: None,
+        planned: None,
     };
     Ok(each(&[(); FAILURES], |()| {
         _ = black_box(pages.render(&wanted, &context));

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod forget;
 pub mod health;
 pub mod incidents;
+pub mod maintenance;
 mod moment;
 mod reload;
 pub mod render;
@@ -47,6 +48,7 @@ enum Command {
     Show(show::Args),
     Incidents(incidents::Args),
     Forget(forget::Args),
+    Maintenance(maintenance::Args),
     Bypass(bypass::Args),
     Check(check::Args),
     Render(render::Args),
@@ -79,6 +81,7 @@ fn obey(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Show(args) => show::run(args),
         Command::Incidents(args) => incidents::run(args),
         Command::Forget(args) => forget::run(args),
+        Command::Maintenance(args) => maintenance::run(args),
         Command::Bypass(args) => bypass::run(args),
         Command::Check(args) => check::run(args),
         Command::Render(args) => {

@@ -120,6 +120,7 @@ fn render(args: &Args, pages: &Pages, status: u16, format: Format) -> anyhow::Re
         path: &args.path,
         method: &Method::GET,
         retry_after: None,
+        planned: None,
     };
     Ok(pages.render(&wanted, &context))
 }

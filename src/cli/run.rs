@@ -20,6 +20,9 @@ use crate::telemetry::{self, COUNTERS};
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How often the orders for maintenance are looked at: a call of the system's each time.
+const GLANCE: Duration = Duration::from_millis(250);
+
 /// Run the proxy. Flags alone are enough for a sidecar; a file says more.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
@@ -149,6 +152,8 @@ async fn serve_until_told(
     let mut asks = gateway.take_asks();
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut glances = tokio::time::interval(GLANCE);
+    glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let asked = async {
             match &mut asks {
@@ -163,6 +168,10 @@ async fn serve_until_told(
                 Told::Reload => ("SIGHUP", None),
             },
             ask = asked => ("POST /api/reload", Some(ask)),
+            _ = glances.tick() => {
+                gateway.look_at_orders();
+                continue;
+            }
             _ = looks.tick() => {
                 gateway.look_at_certificates();
                 let changed = origin.as_mut().is_some_and(|origin| origin.has_changed(gateway));

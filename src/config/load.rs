@@ -17,7 +17,7 @@ use super::error::{Problem, Report, Source, Warning, in_order};
 use super::syntax::Syntax;
 use super::tree::{self, Environment};
 use super::written::Written;
-use super::{Config, Endpoint, Listen, Route, Upstream, in_force, shape, wording};
+use super::{Config, Endpoint, Listen, Route, Upstream, shape, wording};
 
 /// Where a configuration is looked for that no flag names.
 const USUAL_PLACES: [&str; 2] = ["pardon.toml", "/etc/pardon/pardon.toml"];
@@ -251,8 +251,6 @@ fn complete(config: &mut Config) {
 /// A file on its way from the tree to the configuration.
 struct Reading<'i> {
     tree: DeTable<'i>,
-    /// What is to be said about keys that are not in force yet.
-    in_force: Option<Problem>,
     problems: Vec<Problem>,
     /// The paths of what was taken out: nothing more is said about them.
     gone: Vec<Vec<String>>,
@@ -263,14 +261,12 @@ impl<'i> Reading<'i> {
     fn begin(tree: DeTable<'i>, source: &Source, environment: Environment<'_>) -> Self {
         let mut reading = Self {
             tree,
-            in_force: None,
             problems: Vec::new(),
             gone: Vec::new(),
         };
         let unfilled = tree::expand(&mut reading.tree, source, environment);
         reading.without(unfilled);
         reading.without(shape::misplaced_lists(&reading.tree));
-        reading.in_force = in_force::warning(&reading.tree, source);
         tree::lay_sections(&mut reading.tree);
         reading
     }
@@ -289,7 +285,6 @@ impl<'i> Reading<'i> {
         }
         findings.problems.append(&mut self.problems);
         findings.problems = syntax.and_trusted(findings.problems, source);
-        findings.warnings.extend(self.in_force.take());
         let wrong: Vec<_> = findings.problems.iter().map(|it| it.span.clone()).collect();
         let folder = config.folder.clone();
         conclude(config, findings, source)

@@ -14,8 +14,10 @@ pub struct Maintenance {
     pub until: String,
     /// What the page says beside its own words.
     pub message: String,
-    /// Addresses or networks that still reach the app.
+    /// Addresses or networks that still reach the app; a proxy of `trusted_proxies` is believed on its visitor's.
     #[serde(with = "super::written::list")]
     #[schemars(with = "Vec<String>")]
     pub allow: Vec<IpNet>,
+    /// Paths that reach the app all the same, such as those that a load balancer asks; `health.path` of the upstream does too.
+    pub pass_paths: Vec<String>,
 }

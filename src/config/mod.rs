@@ -7,7 +7,6 @@ mod changes;
 mod checks;
 mod endpoint;
 mod error;
-mod in_force;
 mod incidents;
 mod intercept;
 mod load;

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::bypass::{self, KeyProblem};
 use crate::config::{self, Config, Report};
 use crate::incident::Redactor;
+use crate::maintenance::Board;
 use crate::page::{PageProblem, Pages};
 use crate::proxy::{Route, Snapshot};
 use crate::upstream::{BodyLimits, Upstream};
@@ -49,6 +50,7 @@ pub(super) fn snapshot(
     config: &Config,
     workers: usize,
     running: &[App],
+    board: &Arc<Board>,
 ) -> Result<(Snapshot, Vec<App>), Report> {
     let mut problems = Report::default();
     let apps = apps(config, workers, running, &mut problems);
@@ -85,6 +87,7 @@ pub(super) fn snapshot(
         commit_wait: *config.incidents.commit_wait,
         instance: instance(&config.incidents),
         bypass,
+        board: Arc::clone(board),
     };
     Ok((snapshot, apps))
 }
@@ -177,10 +180,12 @@ fn routes(config: &Config, problems: &mut Report) -> Vec<Arc<Route>> {
             problems.add(Report::of(problem, ""));
             continue;
         };
+        let app = config.upstreams.get(&route.upstream);
+        let health = app.map_or("", |app| app.health.path.as_str());
         match Route::build(
             route,
             (own, upstream),
-            config.incidents.client,
+            (config.incidents.client, health),
             &config.folder,
         ) {
             Ok(route) => built.push(Arc::new(route)),

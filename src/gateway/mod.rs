@@ -22,6 +22,7 @@ use http::{Request, Response};
 use crate::admin::{self, Asks, Sources, State};
 use crate::config::{Config, Listen, Report};
 use crate::incident::{Incidents, Recording, StoreError};
+use crate::maintenance::Watched;
 use crate::proxy::{Body, Proxies, Snapshot, Worker};
 use crate::request_id::IdKey;
 use crate::server::{Handler, Incoming, Listener, Peer, Server, Settings, Tls, Unreadable};
@@ -57,6 +58,8 @@ pub struct Gateway {
     watch: upstream::Watch,
     in_force: tokio::sync::watch::Sender<Arc<Snapshot>>,
     incidents: Incidents,
+    /// What `pardon maintenance` has ordered.
+    ordered: Watched,
     // Last: what the workers have handed in is written before this is gone.
     recording: Recording,
 }
@@ -69,11 +72,11 @@ impl Gateway {
     /// Every problem that keeps it from running.
     pub fn start(config: &Config) -> Result<Self, Report> {
         let workers = workers(config);
-        let (snapshot, apps) = snapshot(config, workers, &[])?;
+        let ordered = Watched::beside(&config.incidents.path);
+        let (snapshot, apps) = snapshot(config, workers, &[], ordered.board())?;
         let token = token(config)?;
         let secure = Secure::read(config, None)?.map(Secured::show);
-        let tls = secure.as_ref().map(|secure| &secure.tls);
-        let (listeners, files) = listen(config, tls)?;
+        let (listeners, files) = listen(config, secure.as_ref().map(|secure| &secure.tls))?;
         let operators = bind_operators(&config.admin)?;
         let started = Incidents::start(&config.incidents);
         let (incidents, recording) = started.map_err(|error| unstored(&error))?;
@@ -95,9 +98,8 @@ impl Gateway {
             Proxies::new(worker, settled.clone())
         };
         let server = Server::start(&listeners, &settings(config, workers), make).map_err(failed)?;
-        let usable = Arc::clone(&asked);
         let (reloads, asks) = admin::Reloads::new();
-        let state = Arc::new(State::new(move || usable.are_usable()));
+        let state = state(&asked);
         let sources = Sources {
             state: Arc::clone(&state),
             meters,
@@ -126,6 +128,7 @@ impl Gateway {
             watch,
             in_force,
             incidents,
+            ordered,
             recording,
         })
     }
@@ -146,6 +149,11 @@ impl Gateway {
         if let Some(secure) = &mut self.secure {
             secure.look();
         }
+    }
+
+    /// Takes over what `pardon maintenance` has ordered; to be called several times a second.
+    pub fn look_at_orders(&mut self) {
+        self.ordered.look();
     }
 
     /// The configuration in force.
@@ -233,6 +241,12 @@ impl Handler for Proxies {
     fn hurry(&self) {
         Self::hurry(self);
     }
+}
+
+/// Whether the process is ready: as far as it goes, while its apps are.
+fn state(apps: &Arc<upstream::Apps>) -> Arc<State> {
+    let apps = Arc::clone(apps);
+    Arc::new(State::new(move || apps.are_usable()))
 }
 
 fn unstored(error: &StoreError) -> Report {

@@ -22,7 +22,7 @@ impl Gateway {
     /// Every problem that keeps it from being in force; nothing has changed then.
     pub async fn reload(&mut self, loaded: Config) -> Result<Changes, Report> {
         let config = settled(&self.config, loaded.clone());
-        let (snapshot, apps) = snapshot(&config, self.workers, &self.apps)?;
+        let (snapshot, apps) = snapshot(&config, self.workers, &self.apps, self.ordered.board())?;
         let secured = Secure::read(&config, self.secure.as_ref())?;
         let tls = secured.as_ref().map(Secured::tls);
         let doors = doors(

@@ -234,6 +234,7 @@ fn usual() -> [PageContext<'static>; 4] {
         path: "/",
         method: &Method::GET,
         retry_after,
+        planned: None,
     })
 }
 

@@ -40,7 +40,10 @@ fn message(context: &PageContext<'_>, language: &Catalogue) -> String {
     let said = language
         .find(context.notice, status)
         .map_or("", |entry| entry.message_text.as_str());
-    let text = if context.request_id.is_empty() {
+    let note = context.planned.map_or("", |planned| planned.message);
+    let text = if !note.is_empty() {
+        format!("{said} {note}")
+    } else if context.request_id.is_empty() {
         said.to_owned()
     } else {
         format!("{said} ({})", context.request_id)
@@ -52,7 +55,7 @@ fn message(context: &PageContext<'_>, language: &Catalogue) -> String {
 fn code(context: &PageContext<'_>) -> &'static str {
     match (context.notice, context.status.as_u16()) {
         (Notice::AppTooSlow, _) => "4",
-        (Notice::AppUnreachable | Notice::Busy | Notice::Draining, _) => "14",
+        (Notice::AppUnreachable | Notice::Busy | Notice::Draining | Notice::Maintenance, _) => "14",
         (Notice::Refused, 413 | 431) => "8",
         (Notice::Internal, _) | (_, 400) => "13",
         (_, 401) => "16",

@@ -68,6 +68,17 @@ pub struct PageContext<'a> {
     pub method: &'a Method,
     /// After how many seconds trying again makes sense; becomes `Retry-After`.
     pub retry_after: Option<u32>,
+    /// What is known of planned work, where that is the reason.
+    pub planned: Option<Planned<'a>>,
+}
+
+/// What the operator says of planned work.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned<'a> {
+    /// In the operator's words; empty where there are none.
+    pub message: &'a str,
+    /// When it ends.
+    pub until: Option<Timestamp>,
 }
 
 /// What a visitor wants: a format, a language, and how much of a page.

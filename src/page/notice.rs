@@ -13,6 +13,8 @@ pub enum Notice {
     AppTooSlow,
     /// More requests than the app may be given; this one was not passed on.
     Busy,
+    /// Planned work on the app; this request was not passed on.
+    Maintenance,
     /// This process is ending and takes no new requests.
     Draining,
     /// A mistake of ours.
@@ -28,18 +30,21 @@ pub enum Layer {
     App,
     /// What lies between the gateway and the app.
     Connection,
+    /// Nobody: it is planned.
+    Maintenance,
     /// The gateway: Pardon refused, was out of room, or failed.
     Gateway,
 }
 
 impl Notice {
     /// Every notice, in the order of the catalogue.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AppFailed,
         Self::AppUnreachable,
         Self::AppBadAnswer,
         Self::AppTooSlow,
         Self::Busy,
+        Self::Maintenance,
         Self::Draining,
         Self::Internal,
         Self::Refused,
@@ -51,6 +56,7 @@ impl Notice {
         match self {
             Self::AppFailed | Self::AppTooSlow => Layer::App,
             Self::AppUnreachable | Self::AppBadAnswer => Layer::Connection,
+            Self::Maintenance => Layer::Maintenance,
             Self::Busy | Self::Draining | Self::Internal | Self::Refused => Layer::Gateway,
         }
     }
@@ -64,6 +70,7 @@ impl Notice {
             Self::AppBadAnswer => "app_bad_answer",
             Self::AppTooSlow => "app_too_slow",
             Self::Busy => "busy",
+            Self::Maintenance => "maintenance",
             Self::Draining => "draining",
             Self::Internal => "internal",
             Self::Refused => "refused",
@@ -72,12 +79,13 @@ impl Notice {
 }
 
 impl Layer {
-    /// `app`, `connection` or `gateway`.
+    /// `app`, `connection`, `maintenance` or `gateway`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::App => "app",
             Self::Connection => "connection",
+            Self::Maintenance => "maintenance",
             Self::Gateway => "gateway",
         }
     }

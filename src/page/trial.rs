@@ -14,7 +14,7 @@ use super::book::{Book, Sheet, tera_problems};
 use super::folder::{Folder, Serves};
 use super::markup::{Fault, Markup, PROBE};
 use super::values::{MAX_HOST, MAX_PATH, Values};
-use super::{Format, Notice, PageContext, PageProblem, Pages};
+use super::{Format, Notice, PageContext, PageProblem, Pages, Planned};
 
 /// How long the trial of all templates may take; they are the operator's, yet a slip must not keep the process from starting or ending.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -132,6 +132,10 @@ impl Sample {
             path: self.path,
             method: &self.method,
             retry_after: self.retry_after,
+            planned: (notice == Notice::Maintenance).then_some(Planned {
+                message: self.path,
+                until: Some(time),
+            }),
         }
     }
 }

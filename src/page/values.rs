@@ -3,7 +3,7 @@
 //! Beside those there are `labels` (the short words of a theme in the page's language), `when` (the time for people),
 //! `retry_in` (the time to wait for people), `can_retry` (whether trying again may help), `support_mailto` (a mail link with the
 //! reference as its subject), `qr` and `qr_size` (the path of a QR code and the side of its square), `turbo_frame` (the frame
-//! that a fragment goes to) and `brand.css` (the accent as custom properties of a style, with the contrast worked out).
+//! that a fragment goes to), `note`, `until` and `until_shown` (the operator's words on planned work, and its end) and `brand.css` (the accent as custom properties of a style, with the contrast worked out).
 //!
 //! [`Plan`]: super::plan::Plan
 
@@ -31,6 +31,9 @@ const MAX_LINKED_PATH: usize = 128;
 /// After how many seconds a page first tries again by itself, and the longest time to wait that it does so for.
 const REFRESH_AFTER: u32 = 8;
 const MAX_REFRESH: u32 = 600;
+
+/// How much of the operator's words, in characters.
+const MAX_NOTE: usize = 500;
 
 /// What the pages of a route have in common.
 pub(super) struct Look {
@@ -122,7 +125,10 @@ impl<'a> Values<'a> {
     /// Which values are there; `None`: not those that pages are laid out for.
     pub(super) fn filled(&self) -> Option<Filled> {
         let has_place = !self.host.is_empty() && !self.path.is_empty();
-        let is_usual = !self.page.request_id.is_empty() && has_place && self.turbo_frame.is_empty();
+        let is_usual = !self.page.request_id.is_empty()
+            && has_place
+            && self.turbo_frame.is_empty()
+            && self.page.planned.is_none();
         // A wait of 0 s is nothing to a template's `if`, and yet something to print.
         (is_usual && self.page.retry_after != Some(0)).then(|| Filled {
             retry_after: self.page.retry_after.is_some(),
@@ -281,6 +287,16 @@ impl<'a> Values<'a> {
         context.insert_value("language", self.language.language_value.clone());
         context.insert_value("direction", self.language.direction.clone());
         context.insert_value("can_retry", Value::from(self.can_retry()));
+        let planned = self.page.planned;
+        let note = planned.map_or("", |planned| shortened(planned.message, MAX_NOTE));
+        context.insert_value("note", escape::value(note));
+        let until = planned.and_then(|planned| planned.until).map(Moment::of);
+        let exact = until
+            .as_ref()
+            .map(|until| Value::safe_string(until.exact()));
+        context.insert_value("until", exact.unwrap_or_else(Value::none));
+        let shown = until.map(|until| escape::value(&self.language.date.written(&until)));
+        context.insert_value("until_shown", shown.unwrap_or_else(Value::none));
     }
 }
 

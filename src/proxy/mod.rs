@@ -6,6 +6,7 @@
 mod afterwork;
 mod body;
 mod disguised;
+mod downtime;
 mod exchange;
 mod failure;
 mod forward;
@@ -40,6 +41,7 @@ use crate::bypass::Key;
 use crate::config;
 use crate::incident::{Desk, Incidents};
 use crate::intercept::{self, Looked, Verdict};
+use crate::maintenance::Board;
 use crate::page::Pages;
 use crate::request_id::IdSource;
 use crate::server::{Incoming, Peer, Unreadable};
@@ -52,6 +54,7 @@ use refuse::Refusal;
 use trace::TraceSource;
 
 pub use body::Body;
+pub use downtime::Downtime;
 pub use route::{Route, signature_problems};
 pub use standing::{Proxies, Worker};
 
@@ -89,6 +92,8 @@ pub struct Snapshot {
     pub instance: Arc<str>,
     /// What tells tokens that show original answers; none where there is no bypass.
     pub bypass: Option<Key>,
+    /// What `pardon maintenance` has ordered.
+    pub board: Arc<Board>,
 }
 
 /// A worker's proxy under one configuration. An exchange, the body of its answer and what is recorded of it hold the one that the
@@ -112,8 +117,8 @@ impl Proxy {
         let Some(route) = self.find(exchange) else {
             return self.refuse(exchange, None, Refusal::NoRoute);
         };
-        if let Some(opened) = self.link(exchange, route) {
-            return opened;
+        if let Some(instead) = self.instead(exchange, route) {
+            return instead;
         }
         let answer = self.forward(exchange, route, body).await;
         self.count_retries(route, &answer);
@@ -127,6 +132,12 @@ impl Proxy {
             },
             Verdict::Replace(failure) => Box::pin(self.replace(exchange, route, failure)).await,
         }
+    }
+
+    /// The answer to a request that is none of the app's business, for now.
+    fn instead(&self, exchange: &Exchange, route: &Route) -> Option<Response<Body>> {
+        self.link(exchange, route)
+            .or_else(|| self.downtime(exchange, route))
     }
 
     fn count_retries(&self, route: &Route, answer: &Result<Answer, UpstreamError>) {

@@ -44,6 +44,7 @@ impl Proxy {
                 path: exchange.uri.path(),
                 method: &exchange.method,
                 retry_after: terms.retry_after,
+                planned: None,
             },
         )
     }

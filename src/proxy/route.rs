@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::downtime::Downtime;
 use super::exchange::Exchange;
 use crate::config;
 use crate::incident::Redactor;
@@ -27,6 +28,8 @@ pub struct Route {
     pub timeouts: Timeouts,
     /// What is taken out of its records.
     pub redactor: Redactor,
+    /// When its visitors do not reach the app.
+    pub downtime: Downtime,
     pattern: Pattern,
 }
 
@@ -46,8 +49,8 @@ enum Host {
 }
 
 impl Route {
-    /// A route as the configuration describes it, with its own place and its upstream's. `folder` is where relative paths
-    /// start.
+    /// A route as the configuration describes it, with its own place and its upstream's. `health` is where its app is
+    /// asked how it is, and `folder` where relative paths start.
     ///
     /// # Errors
     ///
@@ -55,7 +58,7 @@ impl Route {
     pub fn build(
         route: &config::Route,
         (place, upstream): (usize, usize),
-        client: config::ClientAddress,
+        (client, health): (config::ClientAddress, &str),
         folder: &Path,
     ) -> Result<Self, Vec<PageProblem>> {
         let mut policy = Policy::build(&route.intercept);
@@ -71,6 +74,7 @@ impl Route {
             pages: Pages::build(&route.pages, &route.brand, folder)?,
             timeouts: Timeouts::from(&route.timeouts),
             redactor: Redactor::new(&route.intercept.redact, client),
+            downtime: Downtime::build(&route.maintenance, health),
             pattern: Pattern::new(&route.host, &route.path),
         })
     }

@@ -6,6 +6,8 @@ pub const INCIDENT: &str = "pardon::incident";
 pub const REFUSAL: &str = "pardon::refusal";
 /// The target of lines about original answers that are shown.
 pub const BYPASS: &str = "pardon::bypass";
+/// The target of lines about requests that come in planned downtime.
+pub const MAINTENANCE: &str = "pardon::maintenance";
 /// The target of lines about the store.
 pub const STORE: &str = "pardon::store";
 /// The target of access log lines.

@@ -3,6 +3,7 @@
 use super::super::{Brand, Pages};
 use super::patterns::{wrong_email, wrong_language, wrong_link};
 use super::{Checks, Path};
+use crate::maintenance::LONGEST_MESSAGE;
 
 impl Checks<'_> {
     pub(super) fn brands(&mut self) {
@@ -57,6 +58,14 @@ impl Checks<'_> {
             let wrong = !until.is_empty() && until.parse::<jiff::Timestamp>().is_err();
             let hint = format!("`{until}` is not a time such as \"2026-03-01T06:00:00Z\"");
             self.bad_if(&here.at("until"), wrong.then_some(hint));
+            let long = maintenance.message.chars().count() > LONGEST_MESSAGE;
+            let hint = format!("at most {LONGEST_MESSAGE} characters");
+            self.bad_if(&here.at("message"), long.then_some(hint));
+            for (at, path) in maintenance.pass_paths.iter().enumerate() {
+                let hint = "a path begins with `/`";
+                let wrong = !path.starts_with('/');
+                self.bad_if(&here.at("pass_paths").nth(at), wrong.then_some(hint));
+            }
         }
     }
 

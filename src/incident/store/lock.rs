@@ -40,6 +40,13 @@ impl Lock {
     }
 }
 
+/// Whether a process writes to the store at this path.
+#[must_use]
+pub fn is_in_use(path: &Path) -> bool {
+    let lock = File::open(beside(path, ".lock"));
+    lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;

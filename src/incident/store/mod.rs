@@ -49,6 +49,7 @@ pub use filter::{Filter, since};
 pub use forget::{Forgotten, forget_client, forget_id};
 pub use grouped::{Group, Headline};
 pub(super) use lock::Lock;
+pub use lock::is_in_use;
 pub use losses::Losses;
 pub use reader::{Found, How, Listed, Reader};
 pub(super) use retention::{Limits, Written};

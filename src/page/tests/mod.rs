@@ -46,6 +46,7 @@ fn context(status: u16, notice: Notice) -> PageContext<'static> {
         path: "/orders/17",
         method: &Method::GET,
         retry_after: None,
+        planned: None,
     }
 }
 

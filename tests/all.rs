@@ -50,6 +50,7 @@ mod smuggling;
 mod sockets;
 mod store;
 mod streaming;
+mod structure;
 mod support;
 mod tls;
 mod traces;

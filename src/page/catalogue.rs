@@ -59,6 +59,9 @@ pub(super) enum Contact {
     Support = 2,
 }
 
+/// The longest language tag that anyone needs (RFC 5646, 4.4.1).
+const MAX_TAG: usize = 35;
+
 /// Why a catalogue cannot be used.
 #[derive(Debug)]
 pub(super) enum CatalogueError {
@@ -68,7 +71,7 @@ pub(super) enum CatalogueError {
     Unknown(String),
     /// A text that is neither in its section nor in `general`.
     Missing(String),
-    /// `language` cannot stand in a header.
+    /// `language` is not of the form of a tag (RFC 5646): it stands in headers, in attributes and in the names of files.
     BadLanguage,
     /// `date.pattern` names something that a moment does not have.
     BadDate,
@@ -80,6 +83,9 @@ impl Catalogue {
         let source: Source = toml::from_str(text).map_err(CatalogueError::Unreadable)?;
         let entries = source.entries()?;
         let mail = Mail::new(&source)?;
+        if !is_tag(&source.language) {
+            return Err(CatalogueError::BadLanguage);
+        }
         Ok(Self {
             content_language: HeaderValue::from_str(&source.language)
                 .map_err(|_| CatalogueError::BadLanguage)?,
@@ -172,6 +178,15 @@ impl fmt::Display for CatalogueError {
 
 /// The end of a line in the body of a mail link (RFC 6068, 5).
 const LINE_END: &str = "%0D%0A";
+
+/// Whether a text is parts of one to eight letters and digits with hyphens between.
+fn is_tag(text: &str) -> bool {
+    let is_part = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    text.len() <= MAX_TAG && text.split('-').all(is_part)
+}
+
 /// The key of the texts that are said for any status of a notice; a class (`4xx`) has its first digit.
 const GENERAL: u16 = 0;
 

@@ -14,7 +14,7 @@ const MAX_FILES: usize = 500;
 const MAX_DEPTH: usize = 8;
 
 /// The templates of a folder.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     /// By their names from the folder on, with `/` between.
@@ -141,6 +141,9 @@ fn checked_name(file: &Path, name: &str) -> Result<(), PageProblem> {
             "the folder `pardon` is taken by the built-in templates",
         ));
     }
+    if is_catalogue(name) {
+        return Ok(());
+    }
     if !Format::TEMPLATED
         .iter()
         .any(|format| name.ends_with(format.suffix()))
@@ -189,6 +192,9 @@ mod tests {
         ];
         for (name, expected) in cases {
             assert_eq!(Serves::of(name), expected, "{name}");
+        }
+        for taken in ["502.html.tera", "parts/foot.txt.tera", "locales/tlh.toml"] {
+            assert!(checked_name(Path::new(taken), taken).is_ok(), "{taken}");
         }
         for refused in [
             "50x.html.tera",

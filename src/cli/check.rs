@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::{self, Config, Loaded, Report};
-use crate::{gateway, proxy};
+use crate::gateway::{self, Findings};
+use crate::proxy;
 
 /// Check the configuration and print every problem at once.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,11 +28,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Err(report) => return refuse(&report),
     };
     let loaded = config::load(&path);
-    let problems = problems(&loaded);
+    let Findings { problems, warnings } = findings(&loaded);
     let (Ok(loaded), true) = (loaded, problems.is_empty()) else {
         return refuse(&problems);
     };
-    for warning in &loaded.warnings {
+    for warning in loaded.warnings.iter().chain(&warnings.into_warnings()) {
         let warning = warning.render(super::color_on(&io::stderr()));
         writeln!(io::stderr(), "{warning}\n")?;
     }
@@ -46,17 +47,27 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Everything that is wrong: with the file, and with what the rest of it names.
 pub(super) fn problems(loaded: &Result<Loaded, Report>) -> Report {
-    let (mut problems, config) = match loaded {
+    findings(loaded).problems
+}
+
+fn findings(loaded: &Result<Loaded, Report>) -> Findings {
+    let (problems, config) = match loaded {
         Ok(loaded) => (Report::default(), Some(&loaded.config)),
         Err(report) => (report.clone(), report.readable()),
     };
+    let mut findings = Findings {
+        problems,
+        warnings: Report::default(),
+    };
     if let Some(config) = config {
-        problems.add(gateway::problems(config));
+        let built = gateway::findings(config);
+        findings.problems.add(built.problems);
+        findings.warnings.add(built.warnings);
         for problem in proxy::signature_problems(config) {
-            problems.add(problem.into());
+            findings.problems.add(problem.into());
         }
     }
-    problems
+    findings
 }
 
 fn refuse(problems: &Report) -> anyhow::Result<ExitCode> {

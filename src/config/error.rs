@@ -82,6 +82,14 @@ impl Report {
         self.found.len()
     }
 
+    /// The same as warnings: what is said here keeps nothing from running.
+    #[must_use]
+    pub fn into_warnings(self) -> Vec<Warning> {
+        let found = self.found.into_iter();
+        let warnings = found.map(|(source, problem)| Warning { source, problem });
+        warnings.collect()
+    }
+
     /// All problems as a compiler would print them, a blank line between two.
     #[must_use]
     pub fn render(&self, color: bool) -> String {

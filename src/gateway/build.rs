@@ -13,11 +13,23 @@ use crate::page::{PageProblem, Pages};
 use crate::proxy::{Route, Snapshot};
 use crate::upstream::{BodyLimits, Upstream};
 
+/// What building the parts finds out.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What keeps it from running.
+    pub problems: Report,
+    /// What should be mended all the same.
+    pub warnings: Report,
+}
+
 /// What only building the parts finds out: templates, logos, authorities. Nothing is bound or started. The configuration may be
 /// one that lacks what was wrong with it.
 #[must_use]
-pub fn problems(config: &Config) -> Report {
-    let mut problems = Report::default();
+pub fn findings(config: &Config) -> Findings {
+    let Findings {
+        mut problems,
+        mut warnings,
+    } = Findings::default();
     for (name, settings) in &config.upstreams {
         let built = Upstream::build(name, settings, &config.folder, 1);
         if let (Err(problem), false) = (built, settings.endpoints.is_empty()) {
@@ -32,11 +44,12 @@ pub fn problems(config: &Config) -> Report {
         }
     }
     for (pages, brand) in tried {
-        if let Err(found) = Pages::build(pages, brand, &config.folder) {
-            add(&mut problems, found);
+        match Pages::build(pages, brand, &config.folder) {
+            Ok(pages) => add(&mut warnings, pages.warnings().to_vec()),
+            Err(found) => add(&mut problems, found),
         }
     }
-    problems
+    Findings { problems, warnings }
 }
 
 fn add(problems: &mut Report, found: Vec<PageProblem>) {

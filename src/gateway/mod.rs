@@ -36,7 +36,7 @@ use listeners::{Bound, bind_operators, bound, doors, first};
 use operators::{serve_admin, token};
 use unix::SocketFile;
 
-pub use build::{problems, workers};
+pub use build::{Findings, findings, workers};
 pub use files::SourceFiles;
 
 /// A running proxy. Dropped, it ends at once.

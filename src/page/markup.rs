@@ -63,6 +63,7 @@ impl Markup {
             self.look_for_probe(name);
             self.look_at_attribute(&tag.name, name, &value.value);
         }
+        self.look_at_refresh(tag);
         match tag.name.as_slice() {
             b"style" => {
                 self.styles.push(String::new());
@@ -87,18 +88,29 @@ impl Markup {
     }
 
     fn look_at_attribute(&mut self, tag: &[u8], name: &[u8], value: &[u8]) {
-        let fetches = matches!(
-            name,
-            b"src" | b"srcset" | b"poster" | b"background" | b"data"
-        ) || (tag == b"link" && name == b"href")
-            || (matches!(tag, b"image" | b"use") && matches!(name, b"href" | b"xlink:href"));
-        let inlined = value.starts_with(b"data:") || value.starts_with(b"#");
+        let text = lossy(value);
         if name == b"style" {
             self.faults.push(Fault::StyleAttribute);
         } else if name.starts_with(b"on") {
             self.faults.push(Fault::Handler(lossy(name)));
-        } else if fetches && !inlined {
-            self.faults.push(Fault::Outside(lossy(value)));
+        } else if name == b"href" && scheme_is(&text, "javascript") {
+            self.faults.push(Fault::Handler("href".to_owned()));
+        } else if let Some(url) = outside(tag, name, &text) {
+            self.faults.push(Fault::Outside(url.to_owned()));
+        }
+    }
+
+    /// A page may ask to be loaded again, and may not lead elsewhere by itself.
+    fn look_at_refresh(&mut self, tag: &StartTag<()>) {
+        let value = |wanted: &[u8]| {
+            let found = tag.attributes.iter().find(|(name, _)| &name[..] == wanted);
+            found.map(|(_, value)| lossy(&value.value))
+        };
+        let refreshes = value(b"http-equiv").is_some_and(|it| it.eq_ignore_ascii_case("refresh"));
+        let content = value(b"content").filter(|_| tag.name.as_slice() == b"meta" && refreshes);
+        let seconds = |content: &str| content.trim().bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(content) = content.filter(|content| !seconds(content)) {
+            self.faults.push(Fault::Outside(content));
         }
     }
 
@@ -114,20 +126,9 @@ impl Markup {
     }
 
     fn look_into_styles(&mut self) {
-        for style in &self.styles {
-            let fetched = style
-                .split("url(")
-                .skip(1)
-                .map(|rest| rest.trim_start_matches(['"', '\'', ' ']))
-                .find(|rest| !rest.starts_with("data:") && !rest.starts_with('#'));
-            if style.contains("@import") {
-                self.faults.push(Fault::Outside("@import".to_owned()));
-            } else if let Some(url) = fetched {
-                let end = url.find(['"', '\'', ')']).unwrap_or(url.len());
-                self.faults
-                    .push(Fault::Outside(url.get(..end).unwrap_or(url).to_owned()));
-            }
-        }
+        let fetched = self.styles.iter().filter_map(|style| fetched(style));
+        self.faults
+            .extend(fetched.map(Fault::Outside).collect::<Vec<_>>());
     }
 
     /// The `Content-Security-Policy` that allows this page what it has, and nothing else.
@@ -147,6 +148,75 @@ impl Markup {
         }
         policy
     }
+}
+
+/// What an attribute would have fetched, if it is not written into the page.
+fn outside<'a>(tag: &[u8], name: &[u8], value: &'a str) -> Option<&'a str> {
+    let inlined = |url: &str| url.starts_with("data:") || url.starts_with('#');
+    let fetches = match name {
+        b"src" | b"poster" | b"background" | b"data" | b"srcdoc" | b"ping" | b"manifest"
+        | b"formaction" | b"action" | b"lowsrc" | b"archive" | b"codebase" => true,
+        b"href" | b"xlink:href" => !matches!(tag, b"a" | b"area"),
+        _ => false,
+    };
+    match name {
+        b"srcset" | b"imagesrcset" => value
+            .split_ascii_whitespace()
+            .find(|word| !inlined(word) && !is_descriptor(word)),
+        _ => (fetches && !inlined(value)).then_some(value),
+    }
+}
+
+/// Whether a word of a `srcset` says for which size a picture is, such as `2x,`.
+fn is_descriptor(word: &str) -> bool {
+    let number = word.trim_end_matches(',').trim_end_matches(['w', 'x', 'h']);
+    number.parse::<f64>().is_ok() || word == ","
+}
+
+fn scheme_is(url: &str, scheme: &str) -> bool {
+    // Browsers leave these out before they look for the colon.
+    let url: String = url.chars().filter(|c| *c > ' ').collect();
+    let found = url.split_once(':');
+    found.is_some_and(|(found, _)| found.eq_ignore_ascii_case(scheme))
+}
+
+/// What a style would have fetched. An escape within a name is taken for an attempt to hide one.
+fn fetched(style: &str) -> Option<String> {
+    let style = style.to_ascii_lowercase();
+    if style.contains("@import") {
+        return Some("@import".to_owned());
+    }
+    let hidden = |(at, _): (usize, _)| {
+        let after = style.get(at + 1..).unwrap_or_default();
+        after.starts_with(|c: char| c.is_ascii_hexdigit()) && !is_quoted(&style, at)
+    };
+    if style.match_indices('\\').any(hidden) {
+        return Some("an escape in a style".to_owned());
+    }
+    ["url(", "image-set(", "src("].iter().find_map(|function| {
+        let arguments = style.split(function).skip(1);
+        arguments.map(argument).find(|url| {
+            !["data:", "#", "url("]
+                .iter()
+                .any(|start| url.starts_with(start))
+        })
+    })
+}
+
+/// Whether a place in a style lies within a string, where an escape is a letter of a text.
+fn is_quoted(style: &str, at: usize) -> bool {
+    let before = style.get(..at).unwrap_or_default();
+    let line = before
+        .rsplit(['{', ';', '}', '\n'])
+        .next()
+        .unwrap_or_default();
+    line.matches('"').count() % 2 == 1 || line.matches('\'').count() % 2 == 1
+}
+
+fn argument(rest: &str) -> String {
+    let rest = rest.trim_start_matches(['"', '\'', ' ']);
+    let end = rest.find(['"', '\'', ')']).unwrap_or(rest.len());
+    rest.get(..end).unwrap_or(rest).to_owned()
 }
 
 #[derive(Clone, Copy)]
@@ -169,9 +239,12 @@ fn lossy(text: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn outside(url: &str) -> Fault {
+        Fault::Outside(url.to_owned())
+    }
+
     #[test]
     fn faults_are_found() {
-        let outside = |url: &str| Fault::Outside(url.to_owned());
         let cases = [
             (
                 "<p>fine <a href=/x>link</a><img src='data:image/png;base64,AA'>",
@@ -194,7 +267,8 @@ mod tests {
                 "<style>a{background:url(data:image/gif;base64,R0)}</style>",
                 vec![],
             ),
-            ("<form action=/x>", vec![Fault::Form]),
+            ("<form>", vec![Fault::Form]),
+            ("<form action=/x>", vec![outside("/x"), Fault::Form]),
             ("<pardon-probe>", vec![Fault::Injected]),
             ("<a href=x pardon-probe=1>", vec![Fault::Injected]),
             (
@@ -202,6 +276,59 @@ mod tests {
                 vec![],
             ),
             ("<!-- <pardon-probe> -->", vec![]),
+        ];
+        for (page, expected) in cases {
+            assert_eq!(Markup::read(page).faults, expected, "{page}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_fetched_in_any_way_that_there_is() {
+        let cases = [
+            ("<iframe srcdoc='<b>'></iframe>", vec![outside("<b>")]),
+            ("<object data=/a.swf>", vec![outside("/a.swf")]),
+            ("<video poster=a.png>", vec![outside("a.png")]),
+            ("<svg><image href=a.png></svg>", vec![outside("a.png")]),
+            ("<svg><use href=#a></svg>", vec![]),
+            (
+                "<svg><feImage xlink:href=//x/a.png></svg>",
+                vec![outside("//x/a.png")],
+            ),
+            ("<a href=/x ping=/y>", vec![outside("/y")]),
+            ("<html manifest=a.appcache>", vec![outside("a.appcache")]),
+            ("<img srcset='data:,a 1x, data:,b 2.5x'>", vec![]),
+            (
+                "<img srcset='data:,a 1x, b.png 2x'>",
+                vec![outside("b.png")],
+            ),
+            (
+                "<link rel=preload imagesrcset='b.png 2x'>",
+                vec![outside("b.png")],
+            ),
+            ("<meta http-equiv=Refresh content=30>", vec![]),
+            (
+                "<meta http-equiv=Refresh content='0; url=//x'>",
+                vec![outside("0; url=//x")],
+            ),
+            (
+                "<a href=' java\nscript:alert(1)'>",
+                vec![Fault::Handler("href".to_owned())],
+            ),
+            ("<style>a{b:URL(/a.png)}</style>", vec![outside("/a.png")]),
+            (
+                "<style>a{b:image-set('a.png' 1x)}</style>",
+                vec![outside("a.png")],
+            ),
+            ("<style>a{b:image-set(url(data:,) 1x)}</style>", vec![]),
+            (
+                "<style>@font-face{src:url('data:,') , url(/f.woff)}</style>",
+                vec![outside("/f.woff")],
+            ),
+            (
+                "<style>a{b:\\75rl(/a.png)}</style>",
+                vec![outside("an escape in a style")],
+            ),
+            ("<style>a::before{content:\"\\2190\"}</style>", vec![]),
         ];
         for (page, expected) in cases {
             assert_eq!(Markup::read(page).faults, expected, "{page}");

@@ -118,6 +118,7 @@ pub struct Pages {
     languages: Vec<Arc<Catalogue>>,
     /// What is left if a language is asked for that is not there.
     english: Arc<Catalogue>,
+    warnings: Vec<PageProblem>,
 }
 
 impl Pages {
@@ -147,6 +148,7 @@ impl Pages {
             },
             languages,
             english: locales::english(),
+            warnings: Vec::new(),
         };
         match untried.tried(&templates) {
             Ok(pages) if problems.is_empty() => return Ok(pages),
@@ -182,6 +184,12 @@ impl Pages {
             extent: Extent::Page,
             turbo_frame: None,
         })
+    }
+
+    /// What can be served as it is, and should be mended: pages that are longer than they should be.
+    #[must_use]
+    pub fn warnings(&self) -> &[PageProblem] {
+        &self.warnings
     }
 
     /// The languages that there are pages in, the one to fall back to first.
@@ -228,6 +236,7 @@ impl Pages {
                 }
             }
         }
+        pages.warnings = findings.warnings;
         Ok(pages)
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, LazyLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::book::{Book, Sheet, tera_problems};
 use super::folder::{Folder, Serves};
@@ -18,8 +19,10 @@ use super::{Format, Notice, PageContext, PageProblem, Pages, Planned};
 
 /// How long the trial of all templates may take; they are the operator's, yet a slip must not keep the process from starting or ending.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// How long one page may take, far beyond what any sensible one needs.
+/// How long one page may take of the processor, far beyond what any sensible one needs. A busy machine makes no template slow.
 const SLOW: Duration = Duration::from_millis(500);
+/// What fits into the first flight of a TCP connection.
+const FLIGHT: usize = 14 * 1024;
 /// Room for values that are longer than those of the trial.
 const SLACK: usize = 512;
 const USUAL_ID: &str = "7Q3K-0ZD8-MX4T-9A2C";
@@ -32,6 +35,8 @@ const OWN_STATUSES: [u16; 22] = [
 pub(super) struct Findings {
     pub(super) sheets: BTreeMap<Arc<str>, Tried>,
     pub(super) problems: Vec<PageProblem>,
+    /// What can be served, and should be mended.
+    pub(super) warnings: Vec<PageProblem>,
 }
 
 /// What is known about a template after its trial.
@@ -45,15 +50,11 @@ pub(super) fn run(pages: Pages, folder: &Folder) -> Result<(Pages, Findings), Pa
     let pages = Arc::new(pages);
     let (sender, receiver) = mpsc::channel();
     let tried = Arc::clone(&pages);
-    let path = folder.path.clone();
+    let folder_tried = folder.clone();
     let thread = thread::Builder::new()
         .name("trial".to_owned())
         .spawn(move || {
-            let folder = Folder {
-                path,
-                ..Folder::default()
-            };
-            let findings = Trial::of(&tried, &folder);
+            let findings = Trial::of(&tried, &folder_tried);
             drop(tried);
             // Nobody listens any more once the deadline has passed.
             let _ = sender.send(findings);
@@ -158,6 +159,7 @@ impl<'a> Trial<'a> {
         let mut findings = Findings {
             sheets: BTreeMap::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
         };
         let samples = samples();
         for book in &pages.books {
@@ -181,7 +183,10 @@ impl<'a> Trial<'a> {
                     length: 0,
                 };
                 match trial.run(&statuses) {
-                    Ok(tried) => _ = findings.sheets.insert(Arc::clone(&sheet.name), tried),
+                    Ok((tried, warning)) => {
+                        findings.warnings.extend(warning);
+                        findings.sheets.insert(Arc::clone(&sheet.name), tried);
+                    }
                     Err(problems) => findings.problems.extend(problems),
                 }
             }
@@ -190,7 +195,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Stops at the first page that fails: the others would say the same again.
-    fn run(mut self, statuses: &[u16]) -> Result<Tried, Vec<PageProblem>> {
+    fn run(mut self, statuses: &[u16]) -> Result<(Tried, Option<PageProblem>), Vec<PageProblem>> {
         for code in statuses {
             let Ok(status) = StatusCode::from_u16(*code) else {
                 continue;
@@ -205,10 +210,20 @@ impl<'a> Trial<'a> {
                 }
             }
         }
+        let warning = self.length_warning();
         let policy = self.blocks.map(|blocks| blocks.policy());
-        Ok(Tried {
+        let tried = Tried {
             policy: policy.and_then(|policy| HeaderValue::try_from(policy).ok()),
             length: self.length + SLACK,
+        };
+        Ok((tried, warning))
+    }
+
+    fn length_warning(&self) -> Option<PageProblem> {
+        let bytes = self.length;
+        (bytes > FLIGHT).then(|| {
+            self.problem(&format!("makes pages of up to {bytes} bytes, more than {FLIGHT}"))
+                .hint("beyond that a page needs another round trip to reach its visitor; shorten its styles, or the logo")
         })
     }
 
@@ -218,7 +233,7 @@ impl<'a> Trial<'a> {
         languages: usize,
     ) -> Result<(), Vec<PageProblem>> {
         for language in self.pages.languages.iter().take(languages) {
-            let begun = Instant::now();
+            let begun = time_worked();
             let mut values = Values::new(context, &self.pages.look, language);
             if self.book.format == Format::Html {
                 values = values.for_html(None);
@@ -233,7 +248,7 @@ impl<'a> Trial<'a> {
             }
             self.check(&page, context)
                 .map_err(|problem| vec![problem])?;
-            if begun.elapsed() > SLOW {
+            if time_worked().saturating_sub(begun) > SLOW {
                 let slow = self.problem("takes too long to make a page");
                 return Err(vec![
                     slow.hint("a loop over a path turns once for each of its characters"),
@@ -282,16 +297,22 @@ impl<'a> Trial<'a> {
                 .problem("a value could change the structure of its page")
                 .hint("put quotes around the values of attributes, and keep values out of scripts and styles"),
             Fault::StyleAttribute => self
-                .problem("has a `style` attribute, which the page's security policy turns off")
+                .problem_at("has a `style` attribute, which the page's security policy turns off", &[" style="])
                 .hint("use a class and a style element"),
             Fault::Handler(name) => self
-                .problem(&format!("has an `{name}` attribute, which the page's security policy turns off"))
+                .problem_at(
+                    &format!("has an `{name}` attribute that runs a script, which the page's security policy turns off"),
+                    &["javascript:", name],
+                )
                 .hint("use a script element"),
             Fault::Outside(url) => self
-                .problem(&format!("would fetch `{url}`"))
+                .problem_at(&format!("would fetch `{url}`"), &[url])
                 .hint("a page must stand by itself when the app is down: write it in, images as data: URLs"),
             Fault::Form => self
-                .problem("has a form or a base element, which the page's security policy turns off")
+                .problem_at(
+                    "has a form or a base element, which the page's security policy turns off",
+                    &["<form", "<base"],
+                )
                 .hint("use a link"),
         }
     }
@@ -321,9 +342,41 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
+    /// A problem at the first of these texts in the template, or in one that it may include.
+    fn problem_at(&self, message: &str, texts: &[&str]) -> PageProblem {
+        let own = self.folder.sources.get_key_value(&*self.sheet.name);
+        let others = self.folder.sources.iter();
+        let found = own.into_iter().chain(others).find_map(|(name, source)| {
+            let suits = name.ends_with(self.book.format.suffix());
+            let source = source.to_ascii_lowercase();
+            let at = texts
+                .iter()
+                .find_map(|text| source.find(&text.to_ascii_lowercase()));
+            Some((name, line_and_column(&source, at?))).filter(|_| suits)
+        });
+        match found {
+            Some((name, (line, column))) => {
+                PageProblem::file(self.folder.path.join(name), message).at(line, column)
+            }
+            None => self.problem(message),
+        }
+    }
+
     fn problem(&self, message: &str) -> PageProblem {
         PageProblem::file(self.folder.path.join(&*self.sheet.name), message)
     }
+}
+
+/// Both from 1.
+fn line_and_column(source: &str, at: usize) -> (usize, usize) {
+    let before = source.get(..at).unwrap_or_default();
+    let column = before.chars().rev().take_while(|c| *c != '\n').count();
+    (before.matches('\n').count() + 1, column + 1)
+}
+
+/// What this thread has had of a processor.
+fn time_worked() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 fn statuses(serves: Serves) -> Vec<u16> {

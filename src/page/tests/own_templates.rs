@@ -198,25 +198,25 @@ const UNFIT: [Case; 13] = [
         "style-attr",
         "502.html.tera",
         "<p style='color:red'>{{ request_id }}",
-        "has a `style` attribute",
+        "502.html.tera:1:3: has a `style` attribute",
     ),
     (
         "handler",
         "502.html.tera",
         "<p onclick='x()'>{{ request_id }}",
-        "has an `onclick` attribute",
+        "502.html.tera:1:4: has an `onclick` attribute",
     ),
     (
         "outside",
         "502.html.tera",
         "<img src=https://cdn.example/x.png>{{ request_id }}",
-        "would fetch `https://cdn.example/x.png`",
+        "502.html.tera:1:10: would fetch `https://cdn.example/x.png`",
     ),
     (
         "form",
         "502.html.tera",
         "<form>{{ request_id }}</form>",
-        "has a form",
+        "502.html.tera:1:1: has a form",
     ),
     (
         "json",
@@ -276,6 +276,46 @@ fn a_template_that_would_fail_is_refused_with_its_place() {
         );
         assert_eq!(problems.len(), 1, "{name}: {said}");
     }
+}
+
+#[test]
+fn a_problem_of_a_part_is_found_in_the_part() {
+    let folder = Templates::new(
+        "part",
+        &[
+            (
+                "502.html.tera",
+                "<p>{{ request_id }}{% include \"parts/foot.html.tera\" %}",
+            ),
+            ("parts/foot.html.tera", "<hr>\n  <img src='/x.png'>"),
+        ],
+    );
+    let said = folder.problems().join("\n");
+    assert!(
+        said.starts_with("parts/foot.html.tera:2:13: would fetch `/x.png`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_page_that_is_longer_than_it_should_be_is_warned_of() {
+    let long = format!("{{{{ request_id }}}}\n{}", "x".repeat(14 * 1024));
+    let folder = Templates::new(
+        "long",
+        &[
+            ("502.txt.tera", &long),
+            ("503.txt.tera", "{{ request_id }}"),
+        ],
+    );
+    let pages = built(folder.build());
+    let [warning] = pages.warnings() else {
+        panic!("{:?}", pages.warnings());
+    };
+    let said = warning.to_string();
+    assert!(
+        said.contains("502.txt.tera: makes pages of up to 14356 bytes, more than 14336"),
+        "{said}"
+    );
 }
 
 #[test]

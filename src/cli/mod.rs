@@ -13,6 +13,7 @@ pub mod health;
 pub mod incidents;
 pub mod maintenance;
 mod moment;
+pub mod preview;
 mod reload;
 pub mod render;
 pub mod run;
@@ -51,6 +52,7 @@ enum Command {
     Maintenance(maintenance::Args),
     Bypass(bypass::Args),
     Check(check::Args),
+    Preview(preview::Args),
     Render(render::Args),
     Explain(explain::Args),
     Audit(audit::Args),
@@ -84,6 +86,7 @@ fn obey(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Maintenance(args) => maintenance::run(args),
         Command::Bypass(args) => bypass::run(args),
         Command::Check(args) => check::run(args),
+        Command::Preview(args) => preview::run(args),
         Command::Render(args) => {
             let config = configuration(args.config.as_deref())?;
             render::run(args, &config, &mut io::stdout().lock())?;

@@ -225,7 +225,7 @@ impl Signals {
     }
 
     /// Ends with the next signal to stop.
-    async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         while self.next().await == Told::Reload {
             tracing::warn!("not reloaded (SIGHUP): the process is stopping");
         }

@@ -1,0 +1,69 @@
+//! A theme's template, written to a folder to start an own one from. No file that is there is touched.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use crate::page;
+
+/// What the theme's template serves as in a folder of own ones: every status that has none of its own.
+const NAME: &str = "error.html.tera";
+
+/// Writes it, and says what to do with it.
+pub(super) fn eject(theme: &str, folder: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Some(source) = page::source(theme) else {
+        bail!("there is no theme `{theme}`, only plain");
+    };
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot write to `{}`", folder.display()))?;
+    let file = folder.join(NAME);
+    match write_new(&file, source) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!(
+                "`{}` is there and was left alone: name another folder",
+                file.display()
+            )
+        }
+        written => written.with_context(|| format!("cannot write `{}`", file.display()))?,
+    }
+    writeln!(
+        out,
+        "{}\n\nIt serves once the configuration names its folder:\n\n    [pages]\n    folder = {:?}",
+        file.display(),
+        folder.to_string_lossy()
+    )?;
+    Ok(())
+}
+
+fn write_new(file: &Path, source: &str) -> io::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(file)?
+        .write_all(source.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::scratch::Scratch;
+
+    #[test]
+    fn a_theme_is_written_once_and_no_file_twice() {
+        let scratch = Scratch::make("eject").unwrap();
+        let folder = scratch.path().join("pages");
+        let mut out = Vec::new();
+        eject("plain", &folder, &mut out).unwrap();
+        assert_eq!(
+            fs::read_to_string(folder.join(NAME)).unwrap(),
+            page::source("plain").unwrap()
+        );
+        assert!(String::from_utf8(out).unwrap().contains("[pages]"));
+        fs::write(folder.join(NAME), "mine").unwrap();
+        assert!(eject("plain", &folder, &mut Vec::new()).is_err());
+        assert_eq!(fs::read_to_string(folder.join(NAME)).unwrap(), "mine");
+        assert!(eject("none", &folder, &mut Vec::new()).is_err());
+    }
+}

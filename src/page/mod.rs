@@ -40,6 +40,7 @@ use jiff::Timestamp;
 pub use format::Format;
 pub use notice::{Layer, Notice};
 pub use problem::{PageProblem, Place};
+pub use theme::source;
 
 use crate::config;
 use book::{Book, Sheet};

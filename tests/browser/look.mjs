@@ -130,7 +130,7 @@ async function keyboard({ page, say }) {
 /** The button beside the reference puts it on the clipboard, and says so. */
 async function copies({ page, say }) {
   const button = page.locator("button:visible");
-  if ((await button.count()) === 0) return;
+  if ((await button.count()) === 0) return say("has no button that copies the reference");
   await button.first().click();
   try {
     await page.waitForFunction((id) => navigator.clipboard.readText().then((text) => text === id), REFERENCE);
@@ -141,57 +141,51 @@ async function copies({ page, say }) {
   }
 }
 
-/** As people see it who look at it on this screen, in these colours, in this language. */
-async function look(browser, theme, address, language, width, scheme) {
-  const name = `${theme}-${language}-${width}-${scheme}`;
+/** As people see it who look at it on each screen, in each scheme, magnified to 400 %, in forced colours, and on paper. */
+async function look(browser, theme, address, language) {
+  const name = (how) => `${theme}-${language}-${how}`;
   const context = await browser.newContext({
-    viewport: { width, height: width < 600 ? 740 : 800 },
-    colorScheme: scheme,
     permissions: ["clipboard-read", "clipboard-write"],
     reducedMotion: "reduce",
   });
-  const it = await opened(context, address, name);
-  const [lang, dir] = await it.page.evaluate(() => [document.documentElement.lang, document.documentElement.dir]);
-  if (lang !== language || dir !== (language === "ar" ? "rtl" : "ltr")) it.say(`says lang=${lang} dir=${dir}`);
-  await fits(it);
-  await accessible(it);
-  await picture(it.page, name);
-  await keyboard(it);
-  await copies(it);
+  const { page, say } = await opened(context, address, name("any"));
+  const [lang, dir] = await page.evaluate(() => [document.documentElement.lang, document.documentElement.dir]);
+  if (lang !== language || dir !== (language === "ar" ? "rtl" : "ltr")) say(`says lang=${lang} dir=${dir}`);
+  const seen = async (how, width, height, media) => {
+    await page.setViewportSize({ width, height });
+    await page.emulateMedia({ media: "screen", forcedColors: "none", ...media });
+    const it = { page, say: (what) => faults.push(`${name(how)}: ${what}`) };
+    await fits(it);
+    await picture(page, name(how));
+    return it;
+  };
+  for (const colorScheme of SCHEMES) {
+    for (const width of WIDTHS) {
+      const it = await seen(`${width}-${colorScheme}`, width, width < 600 ? 740 : 800, { colorScheme });
+      if (width === WIDTHS[0]) await accessible(it);
+    }
+  }
+  await seen("zoomed", 320, 256, { colorScheme: "light" });
+  await seen("forced", 1280, 800, { forcedColors: "active" });
+  await seen("print", 720, 1000, { media: "print", colorScheme: "light" });
+  const paper = await page.pdf({ format: "A4" });
+  const sheets = paper.toString("latin1").match(/\/Type\s*\/Page\b/g)?.length;
+  if (sheets !== 1) say(`takes ${sheets} sheets of paper`);
+  await page.emulateMedia({ media: "screen", colorScheme: "light" });
+  await keyboard({ page, say });
+  await copies({ page, say });
   await context.close();
 }
 
-/** As it is magnified to 400 % on a screen of 1280 by 1024, in forced colours, on paper, and without script. */
-async function lookClosely(browser, theme, address, language) {
-  const name = (how) => `${theme}-${language}-${how}`;
-  const views = [
-    ["zoomed", { viewport: { width: 320, height: 256 } }],
-    ["forced", { viewport: { width: 1280, height: 800 }, forcedColors: "active" }],
-    ["noscript", { viewport: { width: 360, height: 740 }, javaScriptEnabled: false }],
-  ];
-  for (const [how, options] of views) {
-    const context = await browser.newContext(options);
-    const it = await opened(context, address, name(how));
-    if (how === "noscript") {
-      if (!(await it.page.innerText("body")).includes(REFERENCE)) it.say("does not show the reference");
-      const dead = await it.page.locator("button:visible").count();
-      if (dead > 0) it.say(`has ${dead} buttons that do nothing`);
-    } else {
-      await fits(it);
-      await accessible(it);
-    }
-    await picture(it.page, name(how));
-    await context.close();
-  }
-  const context = await browser.newContext({ viewport: { width: 720, height: 1000 } });
-  const it = await opened(context, address, name("print"));
-  await it.page.emulateMedia({ media: "print", colorScheme: "light" });
-  await fits(it);
-  await accessible(it);
-  await picture(it.page, name("print"));
-  const paper = await it.page.pdf({ format: "A4" });
-  const sheets = paper.toString("latin1").match(/\/Type\s*\/Page\b/g)?.length;
-  if (sheets !== 1) it.say(`takes ${sheets} sheets of paper`);
+/** As it is where scripts do not run. */
+async function lookWithoutScript(browser, theme, address, language) {
+  const name = `${theme}-${language}-noscript`;
+  const context = await browser.newContext({ viewport: { width: 360, height: 740 }, javaScriptEnabled: false });
+  const { page, say } = await opened(context, address, name);
+  if (!(await page.innerText("body")).includes(REFERENCE)) say("does not show the reference");
+  const dead = await page.locator("button:visible").count();
+  if (dead > 0) say(`has ${dead} buttons that do nothing`);
+  await picture(page, name);
   await context.close();
 }
 
@@ -213,12 +207,8 @@ async function main() {
       const short = theme.split(", ").at(-1);
       for (const tag of LANGUAGES) {
         const [failure, sent] = CASES;
-        for (const width of WIDTHS) {
-          for (const scheme of SCHEMES) {
-            works.push(() => look(browser, short, address(theme, tag, failure), tag, width, scheme));
-          }
-        }
-        works.push(() => lookClosely(browser, short, address(theme, tag, sent), tag));
+        works.push(() => look(browser, short, address(theme, tag, failure), tag));
+        works.push(() => lookWithoutScript(browser, short, address(theme, tag, sent), tag));
       }
     }
     // A few at a time: a browser that waits for one page draws another.

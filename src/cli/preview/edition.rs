@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::{self, Config, Report};
+use crate::config::{self, Config, Report, Theme};
 use crate::page::Pages;
 
 /// What the gallery shows until a file changes.
@@ -22,7 +22,7 @@ pub(super) struct Edition {
 pub(super) struct Book {
     /// The route, or what stands for requests that none is for.
     pub(super) route: String,
-    pub(super) theme: String,
+    pub(super) theme: &'static str,
     pub(super) pages: Pages,
 }
 
@@ -113,6 +113,13 @@ fn sections(config: &Config) -> Vec<(String, &config::Pages, &config::Brand)> {
 }
 
 /// The section in every theme, the one that it names first.
-fn themes(section: &config::Pages) -> Vec<(String, config::Pages)> {
-    vec![(section.theme.clone(), section.clone())]
+fn themes(section: &config::Pages) -> Vec<(&'static str, config::Pages)> {
+    let others = Theme::ALL.into_iter();
+    let others = others.filter(|theme| *theme != section.theme);
+    let all = [section.theme].into_iter().chain(others);
+    let with = |theme: Theme| {
+        let section = section.clone();
+        (theme.name(), config::Pages { theme, ..section })
+    };
+    all.map(with).collect()
 }

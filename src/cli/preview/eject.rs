@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use crate::config::Theme;
 use crate::page;
 
 /// What the theme's template serves as in a folder of own ones: every status that has none of its own.
@@ -13,13 +14,14 @@ const NAME: &str = "error.html.tera";
 
 /// Writes it, and says what to do with it.
 pub(super) fn eject(theme: &str, folder: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Some(source) = page::source(theme) else {
-        bail!("there is no theme `{theme}`, only plain");
+    let Some(theme) = Theme::ALL.into_iter().find(|it| it.name() == theme) else {
+        let names = Theme::ALL.map(Theme::name).join(", ");
+        bail!("there is no theme `{theme}`, only {names}");
     };
     fs::create_dir_all(folder)
         .with_context(|| format!("cannot write to `{}`", folder.display()))?;
     let file = folder.join(NAME);
-    match write_new(&file, source) {
+    match write_new(&file, page::source(theme)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             bail!(
                 "`{}` is there and was left alone: name another folder",
@@ -58,7 +60,7 @@ mod tests {
         eject("plain", &folder, &mut out).unwrap();
         assert_eq!(
             fs::read_to_string(folder.join(NAME)).unwrap(),
-            page::source("plain").unwrap()
+            page::source(Theme::Plain)
         );
         assert!(String::from_utf8(out).unwrap().contains("[pages]"));
         fs::write(folder.join(NAME), "mine").unwrap();

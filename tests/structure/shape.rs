@@ -111,6 +111,8 @@ fn walk(node: &Handle, depth: usize, lines: &mut Vec<String>) {
 /// The value of an attribute, as far as no brand, word or request has a say in it: of one that links, where it may lead.
 fn fixed(name: &str, value: &str) -> String {
     match name {
+        // The page itself, once more.
+        "href" if value.is_empty() => "=".to_owned(),
         "href" | "src" if value == "data:," => String::new(),
         "src" => {
             assert!(value.starts_with("data:image/svg+xml;base64,"), "{value}");

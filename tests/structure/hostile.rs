@@ -187,7 +187,11 @@ impl Hostile {
     /// A line of a catalogue with another text in it.
     pub fn reworded(&mut self, line: &str) -> String {
         match line.split_once(" = \"") {
-            Some((key, _)) if !matches!(key, "language" | "direction" | "work") => {
+            Some((key, text))
+                if text.ends_with('"')
+                    && !key.contains('{')
+                    && !matches!(key, "language" | "direction" | "work" | "pattern") =>
+            {
                 format!("{key} = {}", quoted(&self.text()))
             }
             _ => line.to_owned(),

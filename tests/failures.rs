@@ -220,12 +220,14 @@ fn an_app_that_recovers_is_no_failure_for_a_request_that_may_be_repeated() {
 }
 
 /// Heads that are no heads, or that two readers could read in two ways.
-const MALFORMED: [(&str, &str); 21] = [
+const MALFORMED: [(&str, &str); 23] = [
     ("another protocol", "SSH-2.0-OpenSSH_9.9 hunter2\r\n"),
     ("a page without a head", "<h1>hunter2</h1>\r\n\r\n"),
     ("a bad status line", "HTTP/1.1 hunter2 OK\r\n\r\n"),
     ("another version", "HTTP/3.7 200 OK\r\n\r\n"),
     ("status 099", "HTTP/1.1 099 hunter2\r\n\r\n"),
+    ("status 600", "HTTP/1.1 600 hunter2\r\n\r\n"),
+    ("status 999", "HTTP/1.1 999 hunter2\r\n\r\n"),
     ("status 1000", "HTTP/1.1 1000 hunter2\r\n\r\n"),
     (
         "NUL in a value",

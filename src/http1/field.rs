@@ -1,6 +1,6 @@
 //! Header fields as text.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Writes a header field's line, its value in pieces.
 pub(crate) fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[&[u8]]) {
@@ -16,6 +16,18 @@ pub(crate) fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[&[u8]])
 pub(crate) fn has(list: &HeaderValue, element: &str) -> bool {
     let mut elements = list.as_bytes().split(|byte| *byte == b',');
     elements.any(|found| found.trim_ascii().eq_ignore_ascii_case(element.as_bytes()))
+}
+
+/// Whether a method or a field's name may have it (RFC 9110, 5.6.2).
+pub(crate) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Whether all the fields' names are tokens: `HeaderName` takes a quotation mark from HTTP/2, which HTTP/1.1 has no name for.
+pub(crate) fn are_tokens(fields: &HeaderMap) -> bool {
+    fields
+        .keys()
+        .all(|name| name.as_str().bytes().all(is_token))
 }
 
 /// A number of decimal digits and nothing else.
@@ -53,6 +65,15 @@ mod tests {
             "٣",
         ] {
             assert_eq!(digits(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_quotation_mark_is_no_token() {
+        for (name, token) in [("x-a", true), ("!#$%&'*+-.^_`|~", true), ("x\"", false)] {
+            let name = HeaderName::from_lowercase(name.as_bytes()).unwrap();
+            let fields = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("v"))]);
+            assert_eq!(are_tokens(&fields), token, "{name}");
         }
     }
 

@@ -15,7 +15,7 @@ use bytes::Bytes;
 pub(crate) use alarm::Alarm;
 pub(crate) use chunked::{Chunked, Zeros};
 pub(crate) use decoder::{Decoded, Decoder};
-pub(crate) use field::{digits, has, write_field};
+pub(crate) use field::{are_tokens, digits, has, is_token, write_field};
 pub(crate) use input::Input;
 pub(crate) use output::{Framing, Output, Unsent};
 pub(crate) use pace::{Pace, TooSlow};

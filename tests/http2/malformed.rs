@@ -69,7 +69,8 @@ fn refused(cases: &[Vec<Field<'static>>]) {
 
 #[test]
 fn fields_that_no_request_has() {
-    let names: [&[u8]; 14] = [
+    let names: [&[u8]; 15] = [
+        b"x\"",
         b"X-Upper",
         b"x y",
         b"x:y",

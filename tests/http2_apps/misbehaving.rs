@@ -119,6 +119,41 @@ fn a_whole_answer_that_wants_no_more_of_the_request_is_whole() {
     );
 }
 
+/// `:status: 200` and a field whose name has a quotation mark; the status 600; a length that is no number.
+const MALFORMED: [&[u8]; 3] = [
+    b"\x88\x00\x02x\"\x01v",
+    b"\x08\x03600",
+    b"\x88\x0f\x0d\x02-2",
+];
+
+#[test]
+fn heads_that_http1_could_not_say_are_malformed() {
+    for head in MALFORMED {
+        let (origin, _) = app(move |wire, stream, _| {
+            wire.send(HEADERS, END_HEADERS | END_STREAM, stream, head);
+            true
+        });
+        let gateway = Gateway::by_http2(&origin.url(), "");
+        let answer = gateway.ask(post("/", ""));
+        assert_eq!(answer.status, 502, "{}", head.escape_ascii());
+        let cause = gateway.incident(answer.id()).cause;
+        assert_eq!(cause.as_str(), "malformed", "{}", head.escape_ascii());
+    }
+}
+
+#[test]
+fn trailers_that_http1_could_not_say_break_the_answer_off() {
+    let (origin, _) = app(|wire, stream, _| {
+        wire.send(HEADERS, END_HEADERS, stream, STATUS_200);
+        wire.send(DATA, 0, stream, b"hello");
+        let trailers = b"\x00\x02x\"\x01v";
+        wire.send(HEADERS, END_HEADERS | END_STREAM, stream, trailers);
+        true
+    });
+    let gateway = Gateway::by_http2(&origin.url(), "");
+    assert_ne!(gateway.get("/", "").end, End::Whole);
+}
+
 #[test]
 fn what_the_app_may_have_begun_is_not_sent_twice() {
     let (origin, seen) = app(|wire, stream, _| {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, re
 
 use super::Unreadable;
 use crate::config::Limits;
-use crate::http1::{Chunked, Decoder, Zeros, digits, has};
+use crate::http1::{Chunked, Decoder, Zeros, digits, has, is_token};
 
 /// How many header fields are read without allocating.
 const FIELDS: usize = 100;
@@ -303,9 +303,4 @@ fn unreadable(head: &[u8], error: httparse::Error) -> Unreadable {
         httparse::Error::NewLine => "a line end that is none",
         _ => "its first line is no request line",
     })
-}
-
-/// Whether a method may have it (RFC 9110, 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -10,6 +10,7 @@ use h2::server::SendResponse;
 use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
+use crate::http1::are_tokens;
 use crate::server::BodyBroken;
 
 /// Where an answer goes: to the exchange, which sends it, and to the reader of a body that the client waits to be asked for.
@@ -53,9 +54,9 @@ impl Reader {
             }
         }
         Poll::Ready(match ready!(self.stream.poll_trailers(cx)) {
-            Ok(Some(trailers)) => Some(Ok(Frame::trailers(trailers))),
+            Ok(Some(trailers)) if are_tokens(&trailers) => Some(Ok(Frame::trailers(trailers))),
             Ok(None) => None,
-            Err(_) => Some(Err(BodyBroken)),
+            Ok(Some(_)) | Err(_) => Some(Err(BodyBroken)),
         })
     }
 

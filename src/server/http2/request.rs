@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri, request};
 
 use super::upgrade;
 use crate::config::Limits;
-use crate::http1::{digits, has};
+use crate::http1::{are_tokens, digits, has};
 use crate::server::Unreadable;
 
 /// A request's head, and what it says of the stream.
@@ -68,6 +68,9 @@ fn check(head: &mut request::Parts, limits: &Limits) -> Result<bool, Unreadable>
     }
     if size(head) > limits.head.bytes() {
         return Err(Unreadable::HeadTooLarge);
+    }
+    if !are_tokens(&head.headers) {
+        return Err(Unreadable::Malformed("a field's name that is none"));
     }
     for value in head.headers.values() {
         if value.as_bytes().trim_ascii().len() < value.len() {

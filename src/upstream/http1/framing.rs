@@ -50,14 +50,14 @@ pub(super) fn decoder(
             (Decoder::Chunked(coding), doubtful)
         });
     }
-    if bodiless {
-        return Ok((Decoder::Length(0), false));
-    }
     let length = if stated.length {
-        length(&head.headers)?
+        plain_length(&mut head.headers)?
     } else {
         None
     };
+    if bodiless {
+        return Ok((Decoder::Length(0), false));
+    }
     Ok((length.map_or(Decoder::Close, Decoder::Length), false))
 }
 
@@ -88,6 +88,34 @@ fn coding(headers: &HeaderMap) -> Result<Option<Chunked>, Broken> {
         ));
     }
     Ok(Some(Chunked::new(Zeros::Allowed)))
+}
+
+/// Refuses a status that is none (RFC 9110, 15).
+pub(in crate::upstream) fn check_status(status: StatusCode) -> Result<(), Broken> {
+    if status.as_u16() > 599 {
+        return Err(Broken::Malformed("its status is not within 100 to 599"));
+    }
+    Ok(())
+}
+
+/// The length that is stated, which stands in the head once and plainly after this: an answer without a body passes it on
+/// as it is.
+pub(in crate::upstream) fn plain_length(headers: &mut HeaderMap) -> Result<Option<u64>, Broken> {
+    let length = length(headers)?;
+    if let Some(length) = length
+        && is_odd(headers)
+    {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(length)
+}
+
+/// Whether the length is written in another way than once, without zeros before it.
+fn is_odd(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_LENGTH).iter();
+    let first = values.next().map_or(&[][..], HeaderValue::as_bytes);
+    let zeros = first.starts_with(b"0") && first.len() > 1;
+    values.next().is_some() || zeros || !first.iter().all(u8::is_ascii_digit)
 }
 
 /// The length that is stated, once or several times alike (RFC 9110, 8.6).
@@ -195,7 +223,6 @@ mod tests {
                 "content-length: 18446744073709551616",
                 "malformed",
             ),
-            (Method::HEAD, 200, "content-length: five", "Length(0) false"),
             (
                 Method::GET,
                 200,
@@ -212,5 +239,35 @@ mod tests {
             };
             assert_eq!(found, expected, "{method} {status} {fields}");
         }
+    }
+
+    #[test]
+    fn a_length_that_is_none_is_malformed_without_a_body_too() {
+        for length in ["five", "-2", "", "18446744073709551618", "5, 6"] {
+            for (method, status) in [(Method::HEAD, 200), (Method::GET, 304)] {
+                let found = of(&method, status, &format!("content-length: {length}"));
+                assert!(
+                    matches!(found, Err(Broken::Malformed(_))),
+                    "{method} {length}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_length_stands_once_and_plainly() {
+        for stated in ["2", "0002", "2, 2", "00"] {
+            let mut headers = HeaderMap::new();
+            for _ in 0..2 {
+                headers.append(CONTENT_LENGTH, HeaderValue::from_static(stated));
+            }
+            let length = plain_length(&mut headers).unwrap().unwrap();
+            let values: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
+            assert_eq!(values, [&length.to_string()], "{stated}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.append(CONTENT_LENGTH, HeaderValue::from_static("0002"));
+        plain_length(&mut headers).unwrap();
+        assert_eq!(headers[CONTENT_LENGTH], "2");
     }
 }

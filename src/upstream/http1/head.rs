@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version, response};
 
-use super::framing::{Broken, Stated};
+use super::framing::{Broken, Stated, check_status};
 use crate::http1::{Framing, Reason, has, write_field};
 
 /// How many header fields are read without allocating.
@@ -79,7 +79,11 @@ pub(super) fn parse(
         return Err(Broken::Malformed("its head is larger than `max_head`"));
     }
     match end {
-        Some(end) => with_room(&input.split_to(end).freeze(), fields, read).map(Some),
+        Some(end) => {
+            let parsed = with_room(&input.split_to(end).freeze(), fields, read)?;
+            check_status(parsed.head.status)?;
+            Ok(Some(parsed))
+        }
         None => Ok(None),
     }
 }
@@ -233,6 +237,18 @@ mod tests {
                 "its version is not HTTP/1.0 or HTTP/1.1",
             ),
             ("HTTP/1.1 20 OK\r\n\r\n", "its first line is no status line"),
+            (
+                "HTTP/1.1 099 Low\r\n\r\n",
+                "its first line is no status line",
+            ),
+            (
+                "HTTP/1.1 600 High\r\n\r\n",
+                "its status is not within 100 to 599",
+            ),
+            (
+                "HTTP/1.1 999 High\r\n\r\n",
+                "its status is not within 100 to 599",
+            ),
             (
                 "HTTP/1.1 200 OK\r\nA b: 1\r\n\r\n",
                 "a header field's name is none",

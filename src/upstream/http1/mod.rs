@@ -12,4 +12,5 @@ mod head;
 
 pub(super) use connection::{Connection, Fault, Limits};
 pub use framing::Broken;
+pub(super) use framing::{check_status, plain_length};
 pub use head::Head;

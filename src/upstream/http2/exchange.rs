@@ -10,8 +10,7 @@ use bytes::{Bytes, BytesMut};
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
-use http::{Method, StatusCode, response};
+use http::{StatusCode, response};
 use http_body::{Body as _, SizeHint};
 use tokio::time::Instant;
 
@@ -19,16 +18,14 @@ use super::carrier::{Carrier, Place};
 use super::lost::Lost;
 use super::tunnel::Tunnel;
 use super::{KEPT, request};
-use crate::http1::{Alarm, Decoded, Malformed, digits};
+use crate::http1::{Alarm, Decoded, Malformed, are_tokens};
 use crate::upstream::balance::Busy;
 use crate::upstream::body::{BodyFault, RequestBody};
-use crate::upstream::http1::{Broken, Fault, Head};
+use crate::upstream::http1::{Broken, Fault, Head, check_status, plain_length};
+
+const NO_NAME: &str = "a header field's name is none";
 
 /// A stream. Dropped before its end, it is reset.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a thing that has happened, in any order"
-)]
 pub(in crate::upstream) struct Exchange {
     /// The answer's head, until it has come.
     answer: Option<ResponseFuture>,
@@ -48,7 +45,6 @@ pub(in crate::upstream) struct Exchange {
     /// Whether the app has said that it has not begun with it.
     refused: bool,
     over: bool,
-    head_only: bool,
     /// Where it is to become one, or is.
     tunnel: Option<Tunnel>,
     place: Place,
@@ -89,7 +85,6 @@ impl Exchange {
             alarm: Alarm::new(),
             refused: false,
             over: false,
-            head_only: head.method() == Method::HEAD,
             tunnel,
             _busy: carrier.seat.busy(),
             place,
@@ -156,6 +151,10 @@ impl Exchange {
         if head.headers.len() > self.carrier().limits.fields {
             return Err(Malformed("it has more header fields than `max_headers`").into());
         }
+        if !are_tokens(&head.headers) {
+            return Err(Malformed(NO_NAME).into());
+        }
+        check_status(head.status).map_err(Fault::App)?;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Malformed("it switched to a protocol that nobody asked for").into());
         }
@@ -164,14 +163,7 @@ impl Exchange {
         if self.opens_tunnel(&mut head) {
             return Ok(head);
         }
-        let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
-        if let Some(first) = lengths.next() {
-            let length = digits(first.as_bytes());
-            if lengths.any(|other| other != first) || (length.is_none() && !self.head_only) {
-                return Err(Malformed("its Content-Length is no number").into());
-            }
-            self.left = length;
-        }
+        self.left = plain_length(&mut head.headers).map_err(Fault::App)?;
         Ok(head)
     }
 
@@ -327,7 +319,8 @@ impl Exchange {
         let trailers = ready!(body.poll_trailers(cx));
         self.over = true;
         Poll::Ready(match trailers {
-            Ok(Some(trailers)) => Ok(Decoded::Trailers(trailers)),
+            Ok(Some(trailers)) if are_tokens(&trailers) => Ok(Decoded::Trailers(trailers)),
+            Ok(Some(_)) => Err(Broken::Malformed(NO_NAME)),
             Ok(None) => Ok(Decoded::Over),
             Err(error) => Err(self.broken(error)),
         })

@@ -52,8 +52,8 @@ impl Peer {
     }
 
     /// Whether a request for `host`, without port, belongs on a connection that was opened for another name: there is a
-    /// certificate for it, and this client was shown one that is not for it (RFC 9110, 7.4). Without TLS, and where the client
-    /// named no host, nothing does.
+    /// certificate for it, and this client was shown one that is not for it (RFC 9110, 7.4). A client that named no host was
+    /// shown the first. Without TLS nothing is misdirected.
     #[must_use]
     pub fn is_misdirected(&self, host: &str) -> bool {
         (self.secured.as_ref()).is_some_and(|secured| secured.misdirects(host))

@@ -84,8 +84,8 @@ impl Tls {
 impl Secured {
     /// See [`super::Peer::is_misdirected`].
     pub(super) fn misdirects(&self, host: &str) -> bool {
-        let name = self.name.as_deref();
-        name.is_some_and(|name| self.certificates.misdirects(name, host))
+        let name = self.name.as_deref().unwrap_or_default();
+        self.certificates.misdirects(name, host)
     }
 
     /// Whether HTTP/2 was agreed on.

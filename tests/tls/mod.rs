@@ -400,9 +400,16 @@ fn a_request_for_a_host_of_another_certificate_is_misdirected() {
         assert_eq!(answer.status, status, "{name} {host}");
     }
     let silent = Visitor::credulous(&[]).silent();
-    let request = "GET / HTTP/1.1\r\nHost: bank.example\r\n\r\n";
-    let answer = silent.ask(gateway.address(), "shop.example", request);
-    assert_eq!(answer.status, 200, "who asked for no name cannot do better");
+    // Who asks for no name is shown the first certificate.
+    for (host, status) in [
+        ("shop.example", 200),
+        ("internal", 200),
+        ("bank.example", 421),
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let answer = silent.ask(gateway.address(), "shop.example", &request);
+        assert_eq!(answer.status, status, "no name, {host}");
+    }
 }
 
 #[test]

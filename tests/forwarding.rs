@@ -150,7 +150,9 @@ fn what_a_trusted_proxy_says_of_the_way_is_continued() {
     );
     assert_eq!(
         received.header("forwarded"),
-        Some("for=192.0.2.7;proto=https, for=127.0.0.1;host=\"shop.example:8080\";proto=http")
+        Some(
+            "for=192.0.2.7;host=\"www.shop.example\";proto=https, for=127.0.0.1;host=\"shop.example:8080\";proto=http"
+        )
     );
 }
 
@@ -392,4 +394,69 @@ fn a_route_may_have_rules_of_its_own() {
     let slow = gateway.get("/slow", "");
     assert_eq!(slow.status, 504);
     assert_eq!(gateway.incident(slow.id()).cause, Cause::HeadTimeout);
+}
+
+#[test]
+fn what_a_trusted_proxy_says_is_believed_in_either_form() {
+    let origin = Origin::saying(500, "", "hunter2");
+    let gateway = Gateway::set(&origin, "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]");
+    for (fields, visitor, chain, forwarded, proto) in [
+        (
+            "Forwarded: for=6.6.6.6;proto=https\r\n",
+            "6.6.6.6",
+            "6.6.6.6, 127.0.0.1",
+            "for=6.6.6.6;proto=https, for=127.0.0.1;host=\"shop.example\";proto=http",
+            "https",
+        ),
+        (
+            "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n",
+            "6.6.6.6",
+            "6.6.6.6, 127.0.0.1",
+            "for=6.6.6.6;proto=https, for=127.0.0.1;host=\"shop.example\";proto=http",
+            "https",
+        ),
+        (
+            "Forwarded: for=9.9.9.9\r\nX-Forwarded-For: 6.6.6.6\r\n",
+            "6.6.6.6",
+            "6.6.6.6, 127.0.0.1",
+            "for=6.6.6.6, for=127.0.0.1;host=\"shop.example\";proto=http",
+            "http",
+        ),
+        (
+            "X-Forwarded-Proto: https\r\n",
+            "127.0.0.1",
+            "127.0.0.1",
+            "for=127.0.0.1;host=\"shop.example\";proto=https",
+            "https",
+        ),
+        (
+            "X-Forwarded-For:\r\nForwarded:\r\n",
+            "127.0.0.1",
+            "127.0.0.1",
+            "for=127.0.0.1;host=\"shop.example\";proto=http",
+            "http",
+        ),
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nHost: shop.example\r\n{fields}\r\n");
+        let answer = gateway.ask(request);
+        let client = gateway.incident(answer.id()).request.client;
+        assert_eq!(client.unwrap().to_string(), visitor, "{fields}");
+        let requests = origin.requests();
+        let received = requests.last().unwrap();
+        assert_eq!(received.headers("x-forwarded-for"), [chain], "{fields}");
+        assert_eq!(received.headers("forwarded"), [forwarded], "{fields}");
+        assert_eq!(received.headers("x-forwarded-proto"), [proto], "{fields}");
+    }
+}
+
+#[test]
+fn a_trusted_proxys_word_on_the_visitor_goes_on() {
+    let (received, _) = forwarded(
+        "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]",
+        "GET / HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-Port: 443\r\nX-Real-IP: 6.6.6.6\r\n\
+         Proxy: http://6.6.6.6\r\n\r\n",
+    );
+    assert_eq!(received.header("x-forwarded-port"), Some("443"));
+    assert_eq!(received.header("x-real-ip"), Some("6.6.6.6"));
+    assert_eq!(received.header("proxy"), None);
 }

@@ -185,6 +185,15 @@ fn a_hostile_id_is_replaced_even_from_a_trusted_proxy() {
 }
 
 #[test]
+fn of_two_foreign_ids_none_is_taken() {
+    let origin = failing();
+    let gateway = Gateway::set(&origin, TRUSTING);
+    let answer = gateway.get("/", "X-Request-Id: first\r\nX-Request-Id: second\r\n");
+    assert!(is_own(answer.id()), "{}", answer.id());
+    assert_eq!(origin.request().headers("x-request-id"), [answer.id()]);
+}
+
+#[test]
 fn one_foreign_id_may_stand_for_several_incidents() {
     let origin = failing();
     let gateway = Gateway::set(&origin, TRUSTING);

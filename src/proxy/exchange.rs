@@ -19,6 +19,7 @@ use crate::server::Peer;
 use super::Snapshot;
 use super::glance::Glance;
 use super::trace::{Trace, TraceSource};
+use super::vouched::Vouched;
 
 /// A request under way. Its head stays as the client sent it; what goes to the app is made from it.
 #[derive(Debug)]
@@ -44,8 +45,6 @@ pub(super) struct Exchange {
     pub(super) closes: Cell<bool>,
 }
 
-pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
 impl Exchange {
     /// Begins the exchange of a request: gives it an ID, or keeps the one of a trusted proxy.
     pub(super) fn begin(
@@ -59,7 +58,7 @@ impl Exchange {
         let trusted = settings.trusts(peer.address().ip());
         let id = settings
             .takes_id(trusted)
-            .then(|| head.headers.get(&settings.request_id.header))
+            .then(|| only(&head.headers, &settings.request_id.header))
             .flatten()
             .and_then(|value| RequestId::accept(value.to_str().ok()?))
             .unwrap_or_else(|| ids.next(time));
@@ -142,31 +141,13 @@ impl Exchange {
 
     /// The visitor's address: the peer's, or the one that the nearest trusted proxies vouch for.
     pub(super) fn client(&self, settings: &Snapshot) -> IpAddr {
-        let peer = self.peer.address().ip();
-        if !self.trusted {
-            return peer;
-        }
-        let hops = self.headers.get_all(X_FORWARDED_FOR).iter();
-        let hops: Vec<_> = hops
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|v| v.split(','))
-            .collect();
-        let mut client = peer;
-        for hop in hops.into_iter().rev() {
-            let Some(address) = address(hop.trim()) else {
-                break;
-            };
-            client = address;
-            if !settings.trusts(address) {
-                break;
-            }
-        }
-        client
+        let vouched = Vouched::of(self, settings).visitor();
+        vouched.unwrap_or_else(|| self.peer.address().ip())
     }
 }
 
 impl Snapshot {
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted_proxies
             .iter()
             .any(|network: &IpNet| network.contains(&address))
@@ -175,6 +156,13 @@ impl Snapshot {
     fn takes_id(&self, trusted: bool) -> bool {
         trusted && self.request_id.accept == AcceptId::Trusted
     }
+}
+
+/// A field's value, where it is there once: of two none is known to be the proxy's.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    first.filter(|_| values.next().is_none())
 }
 
 /// An authority without its port: `[::1]:80` gives `[::1]`.
@@ -189,18 +177,6 @@ pub(super) fn without_port(authority: &str) -> &str {
         }
         _ => authority,
     }
-}
-
-/// An address of `X-Forwarded-For`, which some write with a port.
-fn address(text: &str) -> Option<IpAddr> {
-    let host = without_port(text);
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host);
-    bare.parse::<IpAddr>()
-        .ok()
-        .map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -220,18 +196,5 @@ mod tests {
         ] {
             assert_eq!(without_port(authority), host, "{authority}");
         }
-        assert_eq!(
-            address("192.0.2.1:4711"),
-            Some("192.0.2.1".parse().unwrap())
-        );
-        assert_eq!(
-            address("[2001:db8::1]:80"),
-            Some("2001:db8::1".parse().unwrap())
-        );
-        assert_eq!(
-            address("::ffff:192.0.2.1"),
-            Some("192.0.2.1".parse().unwrap())
-        );
-        assert_eq!(address("unknown"), None);
     }
 }

@@ -9,10 +9,12 @@ use crate::bypass;
 pub(super) enum Role {
     /// It belongs to one connection and never goes on (RFC 9110, 7.6.1).
     HopByHop,
-    /// A request's, set anew for the app.
+    /// A request's, set anew for the app or kept from it.
     Own,
     ContentLength,
     Trailer,
+    /// It says who a visitor is or how it came; goes on where a trusted proxy sent it.
+    Vouched,
     /// It says which trace a request belongs to.
     Trace,
     /// It goes on as it is.
@@ -24,17 +26,19 @@ impl Role {
         match name.as_str() {
             "connection" | "transfer-encoding" | "te" | "upgrade" | "keep-alive"
             | "proxy-connection" | "http2-settings" => Self::HopByHop,
-            "host"
-            | "expect"
-            | "via"
-            | "forwarded"
-            | "x-forwarded-for"
-            | "x-forwarded-proto"
+            "host" | "expect" | "via" | "forwarded" | "x-forwarded-for" | "x-forwarded-proto"
             | "x-forwarded-host"
+            // CGI hands it over as the variable that names a proxy for the app's own requests (CVE-2016-5385).
+            | "proxy"
             | bypass::HEADER => Self::Own,
+            "x-real-ip" | "x-client-ip" | "x-cluster-client-ip" | "true-client-ip" | "client-ip"
+            | "cf-connecting-ip" | "cf-connecting-ipv6" | "fastly-client-ip" | "front-end-https"
+            | "x-scheme" | "x-url-scheme" => Self::Vouched,
             "content-length" => Self::ContentLength,
             "trailer" => Self::Trailer,
             "traceparent" | "tracestate" => Self::Trace,
+            // `-Port`, `-Ssl`, `-Prefix`, `-Server`, `-Scheme` and whatever else is made up.
+            name if name.starts_with("x-forwarded-") => Self::Vouched,
             _ => Self::Other,
         }
     }
@@ -62,7 +66,7 @@ impl Glance {
         let mut glance = Self::default();
         for name in headers.keys() {
             match Role::of(name) {
-                Role::Other => {}
+                Role::Other | Role::Vouched => {}
                 Role::ContentLength => glance.content_length = true,
                 Role::Trailer => glance.trailer = true,
                 Role::Trace => glance.traceparent |= name.as_str() == "traceparent",
@@ -85,6 +89,25 @@ impl Glance {
 mod tests {
     use super::*;
     use http::HeaderValue;
+
+    #[test]
+    fn what_names_a_visitor_is_told_from_what_only_looks_like_it() {
+        let role = |name: &'static str| Role::of(&HeaderName::from_static(name));
+        for name in [
+            "x-forwarded-port",
+            "x-forwarded-",
+            "x-real-ip",
+            "front-end-https",
+        ] {
+            assert_eq!(role(name), Role::Vouched, "{name}");
+        }
+        for name in ["x-forwarded-for", "proxy"] {
+            assert_eq!(role(name), Role::Own, "{name}");
+        }
+        for name in ["x-forwarded", "x-real-ip2", "x-forward-for", "proxy-status"] {
+            assert_eq!(role(name), Role::Other, "{name}");
+        }
+    }
 
     #[test]
     fn a_glance_sees_each_field() {

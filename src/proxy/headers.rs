@@ -8,15 +8,13 @@ use http::header::{
 use http::{HeaderMap, HeaderName, Method, Version};
 
 use super::Snapshot;
-use super::exchange::{Exchange, X_FORWARDED_FOR};
+use super::exchange::Exchange;
 use super::glance::{Glance, Role};
 use super::trace::TRACEPARENT;
 use super::viewer::without_token;
+use super::vouched::{Vouched, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use crate::config::HostHeader;
 use crate::upstream::Head;
-
-pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     Role::of(name) == Role::HopByHop
@@ -88,6 +86,7 @@ impl Head for Outgoing<'_> {
         for (name, value) in &exchange.headers {
             let goes_on = match Role::of(name) {
                 Role::HopByHop | Role::Own | Role::Trailer => false,
+                Role::Vouched => exchange.trusted,
                 Role::Trace => begun.is_none(),
                 // The body's framing is decided anew; a length of 0 is the one that says more than none.
                 Role::ContentLength => value.as_bytes() == b"0",
@@ -153,50 +152,50 @@ impl Outgoing<'_> {
     /// `X-Forwarded-*` and `Forwarded`: begun here, or continued where a trusted proxy began them.
     fn put_forwarded(&self, put: &mut dyn FnMut(&HeaderName, &[&[u8]])) {
         let exchange = self.exchange;
-        let before = |name: &HeaderName| {
-            let sent = exchange.trusted.then(|| exchange.headers.get(name));
-            sent.flatten().map(HeaderValue::as_bytes)
-        };
+        let vouched = Vouched::of(exchange, self.settings);
         let address = exchange.peer.address_text().as_bytes();
-        let chain = sent_before(exchange, &X_FORWARDED_FOR);
-        put(&X_FORWARDED_FOR, &[&chain, address]);
+        let chain = vouched.before_the_peer();
+        put(&X_FORWARDED_FOR, &[chain.as_bytes(), address]);
         let scheme = exchange.peer.scheme().as_bytes();
-        put(
-            &X_FORWARDED_PROTO,
-            &[before(&X_FORWARDED_PROTO).unwrap_or(scheme)],
-        );
         let authority = exchange.authority_bytes();
-        let host = before(&X_FORWARDED_HOST).unwrap_or(authority);
+        let proto = vouched.proto.as_deref().map_or(scheme, str::as_bytes);
+        let host = vouched.host.as_deref().map_or(authority, str::as_bytes);
+        put(&X_FORWARDED_PROTO, &[proto]);
         if !host.is_empty() {
             put(&X_FORWARDED_HOST, &[host]);
         }
-        // `for=192.0.2.1;host="shop.example:8080";proto=http` (RFC 7239, 4).
-        let chain = sent_before(exchange, &FORWARDED);
-        let (begin, end): (&[u8], &[u8]) = if exchange.peer.address().is_ipv6() {
+        let chain = vouched.elements_before();
+        if vouched.is_of_the_peer() {
+            self.put_elements(chain.as_bytes(), host, proto, put);
+        } else {
+            self.put_elements(chain.as_bytes(), authority, scheme, put);
+        }
+    }
+
+    /// `for=192.0.2.1;host="shop.example:8080";proto=http` (RFC 7239, 4), after what is there.
+    fn put_elements(
+        &self,
+        chain: &[u8],
+        host: &[u8],
+        proto: &[u8],
+        put: &mut dyn FnMut(&HeaderName, &[&[u8]]),
+    ) {
+        let address = self.exchange.peer.address_text().as_bytes();
+        let (begin, end): (&[u8], &[u8]) = if self.exchange.peer.address().is_ipv6() {
             (b"for=\"[", b"]\"")
         } else {
             (b"for=", b"")
         };
-        if authority.is_empty() {
-            put(
-                &FORWARDED,
-                &[&chain, begin, address, end, b";proto=", scheme],
-            );
-        } else {
-            put(
-                &FORWARDED,
-                &[
-                    &chain,
-                    begin,
-                    address,
-                    end,
-                    b";host=\"",
-                    authority,
-                    b"\";proto=",
-                    scheme,
-                ],
-            );
-        }
+        let (name, name_end): (&[u8], &[u8]) = match host {
+            b"" => (b"", b""),
+            _ => (b";host=\"", b"\""),
+        };
+        put(
+            &FORWARDED,
+            &[
+                chain, begin, address, end, name, host, name_end, b";proto=", proto,
+            ],
+        );
     }
 }
 
@@ -208,18 +207,6 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
     values
         .flat_map(|value| value.split(','))
         .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
-}
-
-/// What stands in a list field before its next element. What an untrusted client sent of it is dropped.
-fn sent_before(exchange: &Exchange, name: &HeaderName) -> Vec<u8> {
-    let mut list = Vec::new();
-    if exchange.trusted {
-        for value in exchange.headers.get_all(name) {
-            list.extend_from_slice(value.as_bytes());
-            list.extend_from_slice(b", ");
-        }
-    }
-    list
 }
 
 /// `Via: 1.1 pardon`, after what is there (RFC 9110, 7.6.3).
@@ -323,7 +310,7 @@ fn may_trail(name: &HeaderName) -> bool {
         SET_COOKIE,
         TRAILER,
     ];
-    !matches!(Role::of(name), Role::HopByHop | Role::Own) && !never.contains(name)
+    !matches!(Role::of(name), Role::HopByHop | Role::Own | Role::Vouched) && !never.contains(name)
 }
 
 /// Leaves one `Content-Length` where an app repeated it.

@@ -24,6 +24,7 @@ mod standing;
 mod trace;
 mod upgrade;
 mod viewer;
+mod vouched;
 
 use std::any::Any;
 use std::future::Future;

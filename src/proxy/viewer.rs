@@ -12,9 +12,9 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Proxy;
 use super::body::Body;
-use super::exchange::{Exchange, X_FORWARDED_FOR};
-use super::headers::X_FORWARDED_PROTO;
+use super::exchange::Exchange;
 use super::route::Route;
+use super::vouched::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::bypass::{self, Key, Pass, PassId};
 use crate::telemetry::names;
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use pardon::config::{Brand, Config, Pages as Section, Theme};
-use pardon::page::{Format, Notice, Page, PageContext, Pages};
+use pardon::page::{Format, Notice, Page, PageContext, Pages, Planned};
 
 use crate::support::Folder;
 use hostile::{Hostile, quoted};
@@ -40,6 +40,7 @@ const NOTICES: [(u16, Notice); 4] = [
 #[derive(Clone, Debug)]
 struct Visit {
     id: String,
+    note: String,
     host: String,
     path: String,
     method: Method,
@@ -51,6 +52,7 @@ impl Visit {
         Self {
             id: "7Q3K-0ZD8-MX4T-9A2C".to_owned(),
             host: "shop.example".to_owned(),
+            note: "Moving".to_owned(),
             path: "/cart".to_owned(),
             method,
             language: HeaderValue::from_static("en"),
@@ -61,6 +63,7 @@ impl Visit {
         let language = hostile.text().replace(|c: char| c.is_control(), "");
         Self {
             id: hostile.text(),
+            note: hostile.text(),
             host: hostile.text(),
             path: format!("/{}", hostile.text()),
             method: Method::from_bytes(hostile.token().as_bytes()).unwrap(),
@@ -83,6 +86,10 @@ impl Visit {
             path: &self.path,
             method: &self.method,
             retry_after: Some(30),
+            planned: Some(Planned {
+                message: &self.note,
+                until: Some(Timestamp::UNIX_EPOCH),
+            }),
         };
         pages.render(&wanted, &context)
     }

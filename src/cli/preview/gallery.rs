@@ -9,7 +9,7 @@ use tera::{Context, Tera};
 
 use super::edition::{Book, Edition};
 use super::scheme::Scheme;
-use crate::page::{Format, Notice, Page, PageContext};
+use crate::page::{Format, Notice, Page, PageContext, Planned};
 
 const TEMPLATE: &str = "gallery.html.tera";
 const REFERENCE: &str = "7Q3K-0ZD8-MX4T-9A2C";
@@ -222,6 +222,10 @@ impl Selection {
                 &Method::GET
             },
             retry_after: (case.status == 503).then_some(120),
+            planned: (case.notice == Notice::Maintenance).then_some(Planned {
+                message: "",
+                until: Some(Timestamp::now()),
+            }),
         };
         Some(scheme.applied(book.pages.render(&wanted, &context)))
     }

@@ -48,6 +48,8 @@ pub(crate) struct Output {
     held_up: bool,
     /// Whether the body's trailers were taken.
     trailers: bool,
+    /// Whether the body has failed: what was taken of it before leaves still.
+    failed: bool,
     /// How many bytes have left so far, of this message and those before it.
     left: u64,
 }
@@ -77,6 +79,7 @@ impl Output {
             begun: false,
             held_up: false,
             trailers: false,
+            failed: false,
             left: 0,
         }
     }
@@ -95,6 +98,7 @@ impl Output {
         self.sent = false;
         self.begun = false;
         self.trailers = false;
+        self.failed = false;
         self.piece = Bytes::new();
         self.end = b"";
     }
@@ -140,6 +144,16 @@ impl Output {
         if self.line.capacity() > KEPT {
             self.line = Vec::new();
         }
+    }
+
+    /// The body has failed.
+    pub(crate) fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// Whether it has.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// Writes what was taken of a body that has failed since; ready when all of that is written.

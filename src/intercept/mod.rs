@@ -51,7 +51,7 @@ pub struct Passed {
 #[derive(Debug)]
 pub enum Failure {
     /// The app answered, with a status that is intercepted.
-    Answered(FailedAnswer),
+    Answered(Box<FailedAnswer>),
     /// There is no answer.
     Unanswered(UpstreamError),
 }
@@ -161,7 +161,7 @@ pub fn judge(
                 watch,
                 failed: true,
             })),
-            None => Verdict::Replace(Failure::Answered(answer.into())),
+            None => Verdict::Replace(Failure::Answered(Box::new(answer.into()))),
         },
         Decision::PassStatus => {
             let watch = policy.watch(method, status, headers, sampled);

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use tokio::task::{AbortHandle, spawn_local};
 
@@ -35,10 +36,18 @@ pub enum AnswerFault {
 #[derive(Debug)]
 pub struct AnswerBody {
     /// What came with the head.
-    first: Option<Decoded>,
+    first: Option<AtHand>,
     connection: Held,
     request: RequestBody,
     pause: Duration,
+}
+
+/// What came of a body with the answer's head. Small: every passing answer carries it about.
+#[derive(Debug)]
+pub(super) enum AtHand {
+    Data(Bytes),
+    /// The body is empty, and these follow it.
+    Trailers(Box<HeaderMap>),
 }
 
 /// Who has the connection of an answer.
@@ -138,7 +147,7 @@ impl AnswerBody {
     /// `first` is what came with the head, `pause` the longest time between two pieces.
     pub(super) fn new(
         lease: Lease,
-        first: Option<Decoded>,
+        first: Option<AtHand>,
         request: RequestBody,
         pause: Duration,
     ) -> Self {
@@ -177,7 +186,8 @@ impl AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         let (request, pause) = (&self.request, self.pause);
         let polled = match self.first.take() {
-            Some(first) => Some(Poll::Ready(Ok(first))),
+            Some(AtHand::Data(data)) => Some(Poll::Ready(Ok(Decoded::Data(data)))),
+            Some(AtHand::Trailers(trailers)) => Some(Poll::Ready(Ok(Decoded::Trailers(*trailers)))),
             None => self.connection.poll_body(cx, request, pause),
         };
         let Some(polled) = polled else {
@@ -228,7 +238,7 @@ impl AnswerBody {
             Held::Stream(exchange, _) => exchange.borrow().size_hint(),
             Held::None => SizeHint::with_exact(0),
         };
-        let Some(Decoded::Data(first)) = &self.first else {
+        let Some(AtHand::Data(first)) = &self.first else {
             return rest;
         };
         let at_hand = first.len() as u64;

@@ -190,9 +190,10 @@ impl Client {
             .map_err(|fault| Failed::sending(fault, &mut lease, body, deadline))?;
         body.answered();
         // A failed answer is captured however it goes on.
-        let first = match head.status.is_server_error() {
-            true => Ok(None),
-            false => lease.connection().take_at_hand(),
+        let first = if head.status.is_server_error() {
+            Ok(None)
+        } else {
+            lease.connection().take_at_hand()
         };
         let first = first.map_err(|fault| Failed::sending(fault, &mut lease, body, deadline))?;
         let seat = Rc::clone(lease.seat());

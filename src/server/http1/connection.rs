@@ -122,8 +122,6 @@ pub(super) struct Connection<H: Handler> {
     /// Whether an answer's end had to be waited for.
     pub(super) waited: bool,
     pub(super) pace: Pace,
-    /// Whether the answer's body has failed: what was taken of it before leaves still.
-    broken: bool,
     /// How many bytes had left when the client last was found not to read.
     pub(super) blocked_at: Option<u64>,
     place: Place,
@@ -143,7 +141,6 @@ impl<H: Handler> Connection<H> {
             used: false,
             waited: false,
             pace: Pace::new(shared.settings.timeouts.min_rate.0),
-            broken: false,
             blocked_at: None,
             place: shared.drain.enter(),
             known: false,
@@ -431,11 +428,11 @@ impl<H: Handler> Connection<H> {
     /// send its request again: so the head leaves however the body ends.
     fn poll_output(&mut self, cx: &mut Context<'_>, body: Pin<&mut H::Body>) -> Poll<Sent> {
         let mut writer = Writer(&self.core);
-        if !self.broken {
+        if !self.output.has_failed() {
             match ready!(self.output.poll_send(cx, &mut writer, body)) {
                 Ok(()) => return Poll::Ready(Sent::Whole),
                 Err(Unsent::Io) => return Poll::Ready(Sent::Gone),
-                Err(Unsent::Body(_) | Unsent::Length) => self.broken = true,
+                Err(Unsent::Body(_) | Unsent::Length) => self.output.fail(),
             }
         }
         let taken = ready!(self.output.poll_taken(cx, &mut writer));

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::framing::{self, Broken};
 use super::head::{self, Head, Parsed};
 use crate::http1::{Alarm, Decoded, Decoder, Framing, Input, Malformed, Output, Stream, Unsent};
+use crate::upstream::answer::AtHand;
 use crate::upstream::body::{BodyFault, RequestBody};
 
 /// What bounds an answer.
@@ -248,13 +249,14 @@ impl Connection {
     /// # Errors
     ///
     /// When it is.
-    pub(in crate::upstream) fn take_at_hand(&mut self) -> Result<Option<Decoded>, Fault> {
+    pub(in crate::upstream) fn take_at_hand(&mut self) -> Result<Option<AtHand>, Fault> {
         if self.input.bytes.is_empty() || self.tunnel.is_some() || self.decoder.is_over() {
             return Ok(None);
         }
         Ok(match self.decoder.decode(&mut self.input.bytes)? {
             Decoded::More | Decoded::Over => None,
-            decoded => Some(decoded),
+            Decoded::Data(data) => Some(AtHand::Data(data)),
+            Decoded::Trailers(trailers) => Some(AtHand::Trailers(Box::new(trailers))),
         })
     }
 

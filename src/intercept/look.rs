@@ -90,7 +90,7 @@ impl Look {
                 signs: self.watch.signs().to_vec(),
             }),
         }));
-        Failure::Answered(Box::new(failure))
+        Failure::Answered(failure)
     }
 }
 

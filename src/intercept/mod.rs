@@ -49,9 +49,13 @@ pub struct Passed {
 
 /// A failure that a page takes the place of.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the verdict that holds it is as large for a passing answer"
+)]
 pub enum Failure {
     /// The app answered, with a status that is intercepted.
-    Answered(Box<FailedAnswer>),
+    Answered(FailedAnswer),
     /// There is no answer.
     Unanswered(UpstreamError),
 }
@@ -161,7 +165,7 @@ pub fn judge(
                 watch,
                 failed: true,
             })),
-            None => Verdict::Replace(Failure::Answered(Box::new(answer.into()))),
+            None => Verdict::Replace(Failure::Answered(answer.into())),
         },
         Decision::PassStatus => {
             let watch = policy.watch(method, status, headers, sampled);

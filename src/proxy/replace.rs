@@ -33,8 +33,8 @@ impl Proxy {
     ) -> Response<Body> {
         match failure {
             Failure::Answered(answer) => match self.viewer(exchange, route) {
-                Some(viewer) => self.show(exchange, route, *answer, viewer).await,
-                None => self.replace_answer(exchange, route, *answer).await,
+                Some(viewer) => self.show(exchange, route, answer, viewer).await,
+                None => self.replace_answer(exchange, route, answer).await,
             },
             Failure::Unanswered(error) => self.replace_error(exchange, route, &error).await,
         }

@@ -2,7 +2,7 @@
 //!
 //! Promises: what is safe is tried again, what is not never; no wait is without end ([`Timeouts`]); connections stay
 //! within the limits that the configuration states for the process; an endpoint that fails is left alone, but never all of
-//! them for that. Bounds: connections and queue by [`Capacity`],
+//! them for that. Bounds: connections and queue by `capacity.rs`,
 //! an answer's head by the upstream's `max_head` and `max_headers`.
 
 mod answer;

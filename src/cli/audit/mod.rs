@@ -4,7 +4,7 @@
 //! are met as in service; what is found is asked for again through one that does not, or through the address that
 //! `--through` names. All requests can be made of a browser or a robot: nothing is posted, nothing is deleted.
 //!
-//! Bounds: [`Bounds`] for pages, pace and time, one MiB of an answer, ten seconds for one.
+//! Bounds: `Bounds` for pages, pace and time, one MiB of an answer, ten seconds for one.
 
 mod finding;
 mod links;

@@ -251,7 +251,10 @@ Commands:
   show         Show what an ID stands for: the request, the failure and the app's original answer
   incidents    List what has failed, the newest first; or count what is alike; or follow it live
   forget       Remove what is stored of a request or of a visitor, and leave nothing behind
+  maintenance  Show visitors a maintenance page, end that, or say what is in force
+  bypass       Print a signed link that shows its holder the app's original answers
   check        Check the configuration and print every problem at once
+  preview      Show every page in a gallery that follows the templates as they are saved, or write a theme's template to start from
   render       Write pages to stdout or to files, as the proxy would serve them
   explain      Say what would be done with a raw HTTP response, and why
   audit        Walk an app that you own, and say what it tells about its failures, with and without Pardon in front

@@ -211,7 +211,9 @@ fn bodies_past_the_memory_are_given_up_and_counted_and_pages_served() {
     let gateway = Gateway::set(
         &origin,
         // Nothing can be written there, so that everything waits.
-        &format!("[incidents]\ncommit_wait = \"20ms\"\nmemory = \"256KiB\"\npath = \"/proc/none/pardon.db\"\n{PATIENT}"),
+        &format!(
+            "[incidents]\ncommit_wait = \"20ms\"\nmemory = \"256KiB\"\npath = \"/proc/none/pardon.db\"\n{PATIENT}"
+        ),
     );
     let mut client = gateway.connect();
     for _ in 0..20 {

@@ -20,6 +20,7 @@ mod capture;
 mod commands;
 mod demo;
 mod describing;
+mod differential;
 mod disguise;
 mod explain;
 mod failures;

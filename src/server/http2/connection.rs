@@ -25,8 +25,12 @@ use crate::server::shared::Shared;
 /// What is sent of an answer ahead of what the socket takes, in bytes a stream.
 pub(super) const AHEAD: usize = 64 * 1024;
 
-/// What may come of request bodies ahead of their readers: of one, and of all of a connection.
-const WINDOWS: (u32, u32) = (128 * 1024, 1024 * 1024);
+/// What may come of a request's body ahead of its reader, in bytes. A connection has room for as much of each of its streams, so
+/// that bodies which an app leaves unread hold up no other.
+const WINDOW: u32 = 128 * 1024;
+
+/// The largest window of a connection (RFC 9113, 6.9.1).
+const MOST: u32 = (1 << 31) - 1;
 
 /// The largest frame that is taken.
 const FRAME: u32 = 16 * 1024;
@@ -96,8 +100,8 @@ fn settings(limits: &Limits) -> Builder {
         .max_concurrent_streams(limits.h2_streams)
         // Between once and twice the limit a page says what is wrong; past that there is an answer without one.
         .max_header_list_size(most(limits.head.bytes().saturating_mul(2)))
-        .initial_window_size(WINDOWS.0)
-        .initial_connection_window_size(WINDOWS.1)
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW.saturating_mul(limits.h2_streams).min(MOST))
         .max_frame_size(FRAME)
         .max_send_buffer_size(AHEAD)
         .max_local_error_reset_streams(Some(limits.h2_resets))

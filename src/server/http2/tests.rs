@@ -1,5 +1,6 @@
-//! What a handler sees of a tunnel, and what its client does.
+//! What a handler sees of a tunnel, what its client does, and what streams have to do with each other.
 
+use std::future::poll_fn;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{LocalSet, spawn_local};
+use tokio::time::timeout;
 
 use super::serve;
 use crate::config::Server;
@@ -110,6 +112,37 @@ async fn tunnel(sender: &mut SendRequest<Bytes>) -> (RecvStream, SendStream<Byte
         assert!(!answer.headers().contains_key(name));
     }
     (answer.into_body(), stream)
+}
+
+/// Nobody takes the answers, which are the bodies, so that nobody reads these.
+#[tokio::test]
+async fn bodies_that_nobody_reads_hold_up_no_other() {
+    let local = LocalSet::new();
+    let run = local.run_until(async {
+        let mut sender = client(0).await;
+        let mut post = || {
+            let request = Request::post("http://shop.example/").body(()).unwrap();
+            sender.send_request(request, false).unwrap()
+        };
+        let mut unread = Vec::new();
+        for _ in 0..100 {
+            let (answer, mut body) = post();
+            let more_than_there_is_room_for = Bytes::from(vec![b'x'; 1 << 20]);
+            body.send_data(more_than_there_is_room_for, false).unwrap();
+            unread.push((answer.await.unwrap(), body));
+        }
+        let (_answer, mut body) = post();
+        body.reserve_capacity(64 << 10);
+        let room = async {
+            while body.capacity() < 64 << 10 {
+                poll_fn(|cx| body.poll_capacity(cx)).await.unwrap().unwrap();
+            }
+        };
+        let waited = timeout(Duration::from_secs(10), room).await;
+        waited.expect("room for another body");
+        drop(unread);
+    });
+    run.await;
 }
 
 #[tokio::test]

@@ -109,10 +109,7 @@ impl Gateway {
             started: SystemTime::now(),
             reloads,
         };
-        let admin = (!operators.is_empty())
-            .then(|| serve_admin(&operators, sources, token))
-            .transpose()
-            .map_err(failed)?;
+        let admin = serve_admin(&operators, sources, token).map_err(failed)?;
         Ok(Self {
             bound: bound(&config.server.listen, server.addresses()),
             config: config.clone(),

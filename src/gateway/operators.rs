@@ -21,11 +21,15 @@ pub(super) fn token(config: &Config) -> Result<Option<Token>, Report> {
     read.map(Some).map_err(unfit)
 }
 
+/// The operator's server, where it is to listen anywhere.
 pub(super) fn serve_admin(
     listeners: &[Listener],
     sources: Sources,
     token: Option<Token>,
-) -> io::Result<Server> {
+) -> io::Result<Option<Server>> {
+    if listeners.is_empty() {
+        return Ok(None);
+    }
     let settings = Settings {
         workers: 1,
         name: "admin",
@@ -35,7 +39,6 @@ pub(super) fn serve_admin(
         limits: config::Limits::default(),
         drain: Duration::from_secs(1),
     };
-    Server::start(listeners, &settings, move |_| {
-        Rc::new(Admin::new(sources.clone(), token.as_ref()))
-    })
+    let make = move |_| Rc::new(Admin::new(sources.clone(), token.as_ref()));
+    Server::start(listeners, &settings, make).map(Some)
 }

@@ -18,7 +18,7 @@ const WIDTHS = [360, 1280];
 const SCHEMES = ["light", "dark"];
 const REFERENCE = "7Q3K-0ZD8-MX4T-9A2C";
 const PATIENCE = 15_000;
-const SHEETS = 2;
+const SHEETS = 1;
 // The first failure of a page that a visitor meets, and one after something was sent.
 const CASES = ["502 app unreachable", "500 app failed, after a POST"];
 

@@ -14,14 +14,14 @@ const MOST_TEXT: usize = 2048;
 
 /// Keys of failures. A key is compared in lower case without `_`, `-`, `@` and `:`.
 const VOCABULARY: &str = "additionalerrors address applicationtrace args at atcontext attributes attype backtrace body category cause \
-    cause0 causedby class classname code column columnnumber context data date debug debugmessage description \
+    cause0 causedby class classname code column columnnumber connection context data date debug debugmessage description \
     detail details digest documentationurl endpoint environment err errmsg errno errnum error errorcode \
     errordescription errorid errormessage errors errortype exc excinfo exception exceptionclass exceptiondetails \
     exceptionmessage exceptionmethod exceptions exceptiontype exctype expose extensions extra fault faultcode \
     faultstring file filename frames frameworktrace fulltrace function headers help helplink hint hostname hresult \
     httpcode httpstatus hydradescription hydratitle id info innererror innerexception instance isoperational \
     jsonrpc line linenumber links locations logref message messages meta metadata method moreinfo msg name \
-    namespace netboxversion ok originalerror parameters params parent path pathname pid port position previous previouserror \
+    namespace netboxversion node nodeversion ok originalerror parameters params parent path pathname pid port position previous previouserror \
     pythonversion query raw reason ref remotestackindex remotestacktracestring requestid requesturl response \
     responseheader result rootcause route schema servermessages servlet session sessionid severity source sql \
     sqlmessage sqlstate stack stackframes stacktrace stacktraces stacktracestring state status statuscode \
@@ -323,6 +323,10 @@ mod tests {
             (
                 "json-exception",
                 "{\"status\":404,\"error\":\"Not Found\",\"exception\":\"#<ActionController::RoutingError: No route matches>\",\"traces\":{}}",
+            ),
+            (
+                "json-trace",
+                r#"{"error":"ECONNREFUSED","message":"no","query":"select 1","connection":"postgres://10.0.4.17:5432/shop","stack":["at Articles.load (/srv/shop/articles.js:88:19)"],"node":"v16.20.2","host":"shop-1"}"#,
             ),
             (
                 "json-database",

@@ -212,8 +212,43 @@ fn a_target_goes_on_as_it_came() {
         );
         assert_eq!(received.line(), format!("GET {target} HTTP/1.1"));
     }
-    let (received, _) = forwarded("", "OPTIONS * HTTP/1.1\r\nHost: shop.example\r\n\r\n");
-    assert_eq!(received.line(), "OPTIONS * HTTP/1.1");
+    for (target, asked) in [
+        ("*", "*"),
+        ("http://shop.example", "*"),
+        ("http://shop.example/", "/"),
+        ("http://shop.example/a?b", "/a?b"),
+    ] {
+        let request = format!("OPTIONS {target} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+        let (received, _) = forwarded("", &request);
+        assert_eq!(received.line(), format!("OPTIONS {asked} HTTP/1.1"));
+        assert_eq!(received.header("host"), Some("shop.example"));
+    }
+}
+
+#[test]
+fn options_go_on_as_far_as_they_may() {
+    let ask = |method: &str, most: &str| {
+        format!("{method} / HTTP/1.1\r\nHost: shop.example\r\nMax-Forwards: {most}\r\n\r\n")
+    };
+    for (method, most, left) in [
+        ("OPTIONS", "2", "1"),
+        ("OPTIONS", "1", "0"),
+        ("OPTIONS", "x", "x"),
+        ("GET", "0", "0"),
+    ] {
+        let (received, _) = forwarded("", &ask(method, most));
+        assert_eq!(
+            received.header("max-forwards"),
+            Some(left),
+            "{method} {most}"
+        );
+    }
+    let origin = Origin::answering(FINE);
+    let gateway = Gateway::before(&origin);
+    let answer = gateway.ask(&ask("OPTIONS", "0"));
+    assert_eq!((answer.status, answer.text()), (200, ""));
+    assert!(answer.header("x-request-id").is_some());
+    assert_eq!(origin.requests().len(), 0);
 }
 
 #[test]
@@ -428,6 +463,13 @@ fn what_a_trusted_proxy_says_is_believed_in_either_form() {
             "127.0.0.1",
             "for=127.0.0.1;host=\"shop.example\";proto=https",
             "https",
+        ),
+        (
+            "X-Forwarded-Proto: https;for=6.6.6.6\r\nX-Forwarded-Host: a\";for=6.6.6.6\r\n",
+            "127.0.0.1",
+            "127.0.0.1",
+            "for=127.0.0.1;host=\"shop.example\";proto=http",
+            "https;for=6.6.6.6",
         ),
         (
             "X-Forwarded-For:\r\nForwarded:\r\n",

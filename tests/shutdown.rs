@@ -4,6 +4,8 @@ use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::support::{Client, End, Folder, Origin, Program, Signal, eventually, get};
 
 /// Holds an app's answers back until a test lets them go.
@@ -104,6 +106,11 @@ fn what_takes_longer_than_the_drain_is_cut() {
     assert!(took >= Duration::from_millis(200), "{took:?}");
     assert!(took < Duration::from_millis(1200), "{took:?}");
     assert!(visitor.is_closed());
+    let line = program.json("cut off: the time to finish");
+    assert_eq!(
+        (&line["method"], &line["path"]),
+        (&json!("GET"), &json!("/"))
+    );
 }
 
 #[test]
@@ -316,5 +323,6 @@ fn an_answer_without_a_length_that_the_drain_cuts_is_reset() {
     program.signal("TERM");
     assert!(program.ended().success());
     assert_eq!(visitor.end(), End::Reset);
+    program.line("cut off: the time to finish");
     go_on.give();
 }

@@ -56,6 +56,11 @@ impl Afterwork {
         self.0.hurry.notify_waiters();
     }
 
+    /// Whether work was told to come to its end.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.0.hurried.get()
+    }
+
     /// Ends when work is to come to its end.
     pub(super) async fn hurried(&self) {
         while !self.0.hurried.get() {

@@ -139,7 +139,7 @@ impl Passing {
 impl Drop for Passing {
     fn drop(&mut self) {
         if !self.ended && !self.body.is_over() {
-            COUNTERS.client_gone.add_one();
+            self.proxy.note_cut(&self.exchange);
         }
         if let Some(shown) = &mut self.shown {
             shown.end(self.body.is_over());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONNECTION, HOST};
+use http::header::{CONNECTION, HOST, MAX_FORWARDS};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use ipnet::IpNet;
@@ -83,6 +83,14 @@ impl Exchange {
     /// Whether the client waits to be asked for its body; HTTP/1.0 knows no such thing (RFC 9110, 10.1.1).
     pub(super) fn expects(&self) -> bool {
         self.version >= Version::HTTP_11 && self.glance.expect
+    }
+
+    /// How many recipients an OPTIONS request may have from here on, where it says so (RFC 9110, 7.6.2).
+    pub(super) fn hops_left(&self) -> Option<u64> {
+        if !self.glance.max_forwards || self.method != Method::OPTIONS {
+            return None;
+        }
+        self.header(&MAX_FORWARDS)?.parse().ok()
     }
 
     /// Says in an answer's fields that the connection ends with it, where it does.

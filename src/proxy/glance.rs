@@ -17,6 +17,8 @@ pub(super) enum Role {
     Vouched,
     /// It says which trace a request belongs to.
     Trace,
+    /// It says how many proxies more may pass an OPTIONS request on.
+    MaxForwards,
     /// It goes on as it is.
     Other,
 }
@@ -37,6 +39,7 @@ impl Role {
             "content-length" => Self::ContentLength,
             "trailer" => Self::Trailer,
             "traceparent" | "tracestate" => Self::Trace,
+            "max-forwards" => Self::MaxForwards,
             // `-Port`, `-Ssl`, `-Prefix`, `-Server`, `-Scheme` and whatever else is made up.
             name if name.starts_with("x-forwarded-") => Self::Vouched,
             _ => Self::Other,
@@ -59,6 +62,7 @@ pub(super) struct Glance {
     pub(super) trailer: bool,
     pub(super) expect: bool,
     pub(super) traceparent: bool,
+    pub(super) max_forwards: bool,
 }
 
 impl Glance {
@@ -69,6 +73,7 @@ impl Glance {
                 Role::Other | Role::Vouched => {}
                 Role::ContentLength => glance.content_length = true,
                 Role::Trailer => glance.trailer = true,
+                Role::MaxForwards => glance.max_forwards = true,
                 Role::Trace => glance.traceparent |= name.as_str() == "traceparent",
                 Role::Own => glance.expect |= name.as_str() == "expect",
                 Role::HopByHop => {
@@ -122,6 +127,7 @@ mod tests {
                 trailer,
                 expect,
                 traceparent,
+                max_forwards,
             } = Glance::at(&headers);
             [
                 hop_by_hop,
@@ -131,19 +137,21 @@ mod tests {
                 trailer,
                 expect,
                 traceparent,
+                max_forwards,
             ]
             .map(u8::from)
         };
-        assert_eq!(seen("accept"), [0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(seen("host"), [0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(seen("keep-alive"), [1, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(seen("connection"), [1, 1, 0, 0, 0, 0, 0]);
-        assert_eq!(seen("transfer-encoding"), [1, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(seen("content-length"), [0, 0, 1, 0, 0, 0, 0]);
-        assert_eq!(seen("te"), [1, 0, 0, 1, 0, 0, 0]);
-        assert_eq!(seen("trailer"), [0, 0, 0, 0, 1, 0, 0]);
-        assert_eq!(seen("expect"), [0, 0, 0, 0, 0, 1, 0]);
-        assert_eq!(seen("traceparent"), [0, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(seen("tracestate"), [0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("accept"), [0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("host"), [0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("keep-alive"), [1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("connection"), [1, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("transfer-encoding"), [1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("content-length"), [0, 0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("te"), [1, 0, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(seen("trailer"), [0, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(seen("expect"), [0, 0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(seen("traceparent"), [0, 0, 0, 0, 0, 0, 1, 0]);
+        assert_eq!(seen("tracestate"), [0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen("max-forwards"), [0, 0, 0, 0, 0, 0, 0, 1]);
     }
 }

@@ -2,8 +2,8 @@
 
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    COOKIE, EXPECT, FORWARDED, HOST, HeaderValue, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
-    UPGRADE, VIA,
+    COOKIE, EXPECT, FORWARDED, HOST, HeaderValue, MAX_FORWARDS, PROXY_AUTHORIZATION, SET_COOKIE,
+    TE, TRAILER, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, Method, Version};
 
@@ -90,6 +90,7 @@ impl Head for Outgoing<'_> {
                 Role::Trace => begun.is_none(),
                 // The body's framing is decided anew; a length of 0 is the one that says more than none.
                 Role::ContentLength => value.as_bytes() == b"0",
+                Role::MaxForwards => exchange.hops_left().is_none(),
                 Role::Other => name != request_id && !is_disguised(name, request_id),
             };
             if goes_on && (named.is_empty() || !named.contains(name)) {
@@ -110,6 +111,12 @@ impl Head for Outgoing<'_> {
         }
         if glance.te && accepts_trailers(&exchange.headers) {
             put(&TE, &[b"trailers"]);
+        }
+        if let Some(hops) = exchange.hops_left() {
+            put(
+                &MAX_FORWARDS,
+                &[hops.saturating_sub(1).to_string().as_bytes()],
+            );
         }
         if let Some(begun) = &begun {
             put(&TRACEPARENT, &[begun]);
@@ -164,12 +171,13 @@ impl Outgoing<'_> {
         if !host.is_empty() {
             put(&X_FORWARDED_HOST, &[host]);
         }
-        let chain = vouched.elements_before();
+        let (mut host, mut proto) = (authority, scheme);
         if vouched.is_of_the_peer() {
-            self.put_elements(chain.as_bytes(), host, proto, put);
-        } else {
-            self.put_elements(chain.as_bytes(), authority, scheme, put);
+            host = vouched.host_of_element().map_or(host, str::as_bytes);
+            proto = vouched.proto_of_element().map_or(proto, str::as_bytes);
         }
+        let chain = vouched.elements_before();
+        self.put_elements(chain.as_bytes(), host, proto, put);
     }
 
     /// `for=192.0.2.1;host="shop.example:8080";proto=http` (RFC 7239, 4), after what is there.

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use ipnet::IpNet;
 
 use crate::bypass::Key;
@@ -46,7 +46,7 @@ use crate::maintenance::Board;
 use crate::page::Pages;
 use crate::request_id::IdSource;
 use crate::server::{Incoming, Peer, Unreadable};
-use crate::telemetry::{COUNTERS, Meter};
+use crate::telemetry::{self, COUNTERS, Meter, names};
 use crate::upstream::{Answer, BodyLimits, Client, Upstream, UpstreamError};
 
 use afterwork::Afterwork;
@@ -137,8 +137,23 @@ impl Proxy {
 
     /// The answer to a request that is none of the app's business, for now.
     fn instead(&self, exchange: &Exchange, route: &Route) -> Option<Response<Body>> {
-        self.link(exchange, route)
+        self.last_hop(exchange, route)
+            .or_else(|| self.link(exchange, route))
             .or_else(|| self.downtime(exchange, route))
+    }
+
+    /// The answer to an OPTIONS request that may go no further (RFC 9110, 7.6.2): that there is somebody here.
+    fn last_hop(&self, exchange: &Exchange, route: &Route) -> Option<Response<Body>> {
+        if exchange.hops_left()? > 0 {
+            return None;
+        }
+        let mut response = Response::new(Body::Page(None));
+        let name = self.settings.request_id.header.clone();
+        let headers = response.headers_mut();
+        headers.insert(name, exchange.id_value.clone());
+        exchange.close_after(headers);
+        self.note_answer(exchange, route, StatusCode::OK, 0);
+        Some(response)
     }
 
     fn count_retries(&self, route: &Route, answer: &Result<Answer, UpstreamError>) {
@@ -170,7 +185,10 @@ impl Proxy {
         let (head, body) = request.into_parts();
         let sources = (&*self.ids, &self.traces);
         let exchange = Rc::new(Exchange::begin(head, peer, sources, &self.settings));
-        let mut leaving = Leaving { gone: true };
+        let mut leaving = Leaving {
+            gone: true,
+            of: (&self, &exchange),
+        };
         let response = match caught(self.answer(&exchange, body)).await {
             Ok(response) => response,
             Err(panic) => Box::pin(self.fail(&exchange, &panic)).await,
@@ -197,15 +215,39 @@ impl Proxy {
     }
 }
 
-/// Counts a visitor who leaves before there is an answer: the exchange is dropped then.
-struct Leaving {
-    gone: bool,
+impl Proxy {
+    /// Notes that an exchange is dropped before its end: its visitor has left, or the drain's time is up.
+    fn note_cut(&self, exchange: &Exchange) {
+        if !self.afterwork.is_hurried() {
+            COUNTERS.client_gone.add_one();
+            return;
+        }
+        let redactor = (self.settings).redactor(self.find(exchange).map(AsRef::as_ref));
+        let client = redactor.client(exchange.client(&self.settings));
+        let url = redactor.url(exchange.target());
+        tracing::warn!(
+            message = "cut off: the time to finish (`server.drain`) is over",
+            { names::REQUEST_ID } = exchange.id.as_str(),
+            { names::TRACE_ID } = exchange.trace_id(),
+            { names::METHOD } = exchange.method.as_str(),
+            { names::PATH } = telemetry::path(&url),
+            { names::CLIENT } = client.map(tracing::field::display),
+            { names::DURATION_MS } = telemetry::milliseconds(exchange.elapsed()),
+        );
+    }
 }
 
-impl Drop for Leaving {
+/// Notes an exchange that is dropped before there is an answer.
+struct Leaving<'a> {
+    gone: bool,
+    of: (&'a Proxy, &'a Exchange),
+}
+
+impl Drop for Leaving<'_> {
     fn drop(&mut self) {
+        let (proxy, exchange) = self.of;
         if self.gone {
-            COUNTERS.client_gone.add_one();
+            proxy.note_cut(exchange);
         }
     }
 }

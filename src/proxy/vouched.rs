@@ -147,12 +147,20 @@ impl Vouched {
         self.visitor.is_none()
     }
 
-    /// Scheme and host as parameters of an element, where the grammar can say them.
+    /// The scheme, where an element can say it.
+    pub(super) fn proto_of_element(&self) -> Option<&str> {
+        self.proto.as_deref().filter(|proto| is_token(proto))
+    }
+
+    /// The host, where an element can say it.
+    pub(super) fn host_of_element(&self) -> Option<&str> {
+        self.host.as_deref().filter(|host| is_quotable(host))
+    }
+
+    /// Scheme and host as parameters of an element.
     fn parameters(&self) -> String {
-        let host = self.host.as_deref().filter(|host| is_quotable(host));
-        let proto = self.proto.as_deref().filter(|proto| is_token(proto));
-        let host = host.map(|host| format!(";host=\"{host}\""));
-        let proto = proto.map(|proto| format!(";proto={proto}"));
+        let host = (self.host_of_element()).map(|host| format!(";host=\"{host}\""));
+        let proto = (self.proto_of_element()).map(|proto| format!(";proto={proto}"));
         host.unwrap_or_default() + &proto.unwrap_or_default()
     }
 }

@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request};
 
 use super::Unreadable;
@@ -196,7 +197,7 @@ fn request_line(
     match Uri::from_maybe_shared(text.slice_ref(target.as_bytes())) {
         // A fragment is the client's own (RFC 9110, 7.1); the rest would be another target than was sent.
         Ok(_) if target.contains('#') => seen.fault("a target with a fragment"),
-        Ok(uri) => head.uri = uri,
+        Ok(uri) => head.uri = whole_server(&head.method, target, uri),
         Err(_) => seen.fault("a target that is none"),
     }
     head.version = if line.version? == 1 {
@@ -205,6 +206,17 @@ fn request_line(
         Version::HTTP_10
     };
     Some(head)
+}
+
+/// The target as it means: OPTIONS of an absolute one without a path asks about the server, as `*` does (RFC 9112, 3.2.4).
+fn whole_server(method: &Method, target: &str, uri: Uri) -> Uri {
+    let after_scheme = || target.split_once("://").map(|(_, rest)| rest);
+    if method != Method::OPTIONS || after_scheme().is_none_or(|rest| rest.contains(['/', '?'])) {
+        return uri;
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static("*"));
+    Uri::from_parts(parts).unwrap_or(uri)
 }
 
 /// What the fields say that concern the connection.

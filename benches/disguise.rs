@@ -3,14 +3,15 @@
 //! `cargo bench --bench disguise` prints a line each: microseconds, and the ratio to the copy. A page of 10 KB passes in
 //! about 13 us of CPU time, as `benches/compare` measures it; a tenth of that is what a look may cost.
 
+#[path = "peers/shop.rs"]
+mod shop;
+
 use std::hint::black_box;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use flate2::Compression;
 use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pardon::config;
@@ -22,7 +23,7 @@ const PIECE: usize = 64 << 10;
 fn main() -> Result<()> {
     let disguise = Disguise::build(&config::Disguise::default()).context("it is off")?;
     for (name, size) in [("10 KB", 10 << 10), ("1 MB", 1 << 20)] {
-        let page = page(size);
+        let page = shop::page(size);
         let rounds = (64 << 20) / page.len();
         let copy = measure(rounds, || {
             page.chunks(PIECE)
@@ -32,9 +33,7 @@ fn main() -> Result<()> {
         print(&format!("{name}, copied"), copy, copy);
         let plain = measure(rounds, || look(&disguise, &page, false));
         print(&format!("{name}, looked into"), plain, copy);
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(&page)?;
-        let coded = encoder.finish()?;
+        let coded = shop::gzip(&page)?;
         let rounds = rounds / 8 + 1;
         let inflated = measure(rounds, || {
             let mut out = Vec::new();
@@ -47,27 +46,6 @@ fn main() -> Result<()> {
         print(&format!("{name} gzip, looked into"), gzip, copy);
     }
     Ok(())
-}
-
-/// A good page of about this size, as a shop has them: with links, a script, indentation.
-fn page(size: usize) -> Vec<u8> {
-    let mut page = String::from(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n  <meta charset=\"utf-8\">\n  <title>Shop</title>\n  \
-         <link rel=\"stylesheet\" href=\"/style.css\">\n  <script>\n    document.addEventListener('click', function (event) {\n      \
-         if (event.target.matches('a.item')) { fetch('/seen', { method: 'POST' }); }\n    });\n  </script>\n</head>\n<body>\n",
-    );
-    let mut number = 1_u32;
-    while page.len() < size {
-        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let row = format!(
-            "    <li class=\"item\"><a class=\"item\" href=\"/products/{number}\">Product {number}</a>\n      \
-             <p>One of the things that our shop has had since {}, and still on offer: a fine piece of work.</p>\n    </li>\n",
-            1900 + number % 100
-        );
-        page.push_str(&row);
-    }
-    page.push_str("</body>\n</html>\n");
-    page.into_bytes()
 }
 
 /// Looks into an answer as it passes; how many bytes were seen.

@@ -81,9 +81,10 @@ struct Way {
 }
 
 const SHORT: &str = "GET /fine HTTP/1.1\r\nHost: shop.example\r\nAccept: text/html\r\n\r\n";
+const PAGE: &str = "GET /page HTTP/1.1\r\nHost: shop.example\r\nAccept: text/html\r\n\r\n";
 const FAILING: &str = "GET /orders HTTP/1.1\r\nHost: shop.example\r\nAccept: text/html\r\n\r\n";
 
-const WAYS: [Way; 5] = [
+const WAYS: [Way; 7] = [
     Way {
         name: "pass",
         request: SHORT,
@@ -101,6 +102,21 @@ const WAYS: [Way; 5] = [
         status: 200,
         app: true,
         toml: "",
+    },
+    // 10 KB of HTML, looked into and not.
+    Way {
+        name: "look",
+        request: PAGE,
+        status: 200,
+        app: true,
+        toml: "",
+    },
+    Way {
+        name: "look-off",
+        request: PAGE,
+        status: 200,
+        app: true,
+        toml: "[intercept.disguise]\nmode = \"off\"\n",
     },
     // The page and nothing else.
     Way {

@@ -22,6 +22,8 @@ pub(crate) enum Peer {
     TwoWorkers,
     /// With nothing kept, as the peers do it.
     Bare,
+    /// With nothing looked for in passing answers.
+    Blind,
     Nginx,
     Haproxy,
     /// The same, the original logged as it is instead of as JSON: cheaper, and for who reads datagrams rather than lines.
@@ -94,7 +96,10 @@ pub(crate) struct Contender {
 impl Peer {
     /// Whether it is Pardon in one configuration or another.
     pub(crate) fn is_pardon(self) -> bool {
-        matches!(self, Self::Pardon | Self::TwoWorkers | Self::Bare)
+        matches!(
+            self,
+            Self::Pardon | Self::TwoWorkers | Self::Bare | Self::Blind
+        )
     }
 }
 
@@ -114,6 +119,7 @@ impl fmt::Display for Peer {
             Self::Pardon => "Pardon",
             Self::TwoWorkers => "Pardon, 2 workers",
             Self::Bare => "Pardon, nothing kept",
+            Self::Blind => "Pardon, not looking",
             Self::Nginx => "nginx",
             Self::Haproxy => "HAProxy",
             Self::HaproxyRaw => "HAProxy, raw log",
@@ -224,7 +230,7 @@ impl Ground {
         };
         let mut command;
         match peer {
-            Peer::Pardon | Peer::TwoWorkers | Peer::Bare => {
+            Peer::Pardon | Peer::TwoWorkers | Peer::Bare | Peer::Blind => {
                 command = Command::new(entrant.build.as_ref().context("no build of Pardon")?);
                 let file = folder.join("pardon.toml");
                 let admin = free_port()?.to_string();
@@ -282,6 +288,9 @@ fn pardon_toml(peer: Peer, setup: Setup) -> String {
     let mut text = include_str!("configs/pardon.toml").to_owned();
     if peer == Peer::Bare {
         text.push_str(include_str!("configs/pardon-bare.toml"));
+    }
+    if peer == Peer::Blind {
+        text.push_str(include_str!("configs/pardon-blind.toml"));
     }
     if peer == Peer::TwoWorkers {
         text = text.replace("workers = 1", "workers = 2");

@@ -150,6 +150,9 @@ fn ratios(
             for bound in scenario.bounds {
                 let label = format!("{}{suffix}{build}", bound.name);
                 let reference = reference(bound, found.0).map(|better| better.contender.as_str());
+                if reference == Some(name) {
+                    continue;
+                }
                 ratios.extend(ratio(label, (name, reference), bound.most, found));
             }
             if place > 0 {

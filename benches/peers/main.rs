@@ -28,6 +28,7 @@ mod programs;
 mod report;
 mod rounds;
 mod scenario;
+mod shop;
 mod split;
 mod start;
 mod verify;

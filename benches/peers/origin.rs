@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::failure::Failure;
+use crate::shop;
 
 /// Bytes of a download, and of an upload.
 pub(crate) const GIB: u64 = 1 << 30;
@@ -79,7 +80,7 @@ pub(crate) fn run() -> Result<()> {
             closed: closed_port.port(),
         };
         writeln!(io::stdout(), "{}", serde_json::to_string(&ports)?)?;
-        let origin = Rc::new(Origin::new());
+        let origin = Rc::new(Origin::new()?);
         spawn_local(Rc::clone(&origin).read_log(log));
         spawn_local(Rc::clone(&origin).tell(seen));
         origin.accept(http).await
@@ -106,6 +107,8 @@ struct Origin {
     kilobyte: Vec<u8>,
     tiny: Vec<u8>,
     alike: Vec<u8>,
+    /// Pages of HTML, by their paths.
+    pages: [(&'static [u8], Vec<u8>); 4],
     state: RefCell<State>,
 }
 
@@ -117,19 +120,27 @@ struct State {
 }
 
 impl Origin {
-    fn new() -> Self {
+    fn new() -> io::Result<Self> {
         let mut failure = Failure::new();
-        Self {
-            kilobyte: answer("200 OK", &[b'.'; 1024]),
-            tiny: answer("200 OK", b"fine\n"),
+        let (small, large) = (shop::page(10 << 10), shop::page(1 << 20));
+        let coded = "text/html\r\nContent-Encoding: gzip";
+        Ok(Self {
+            kilobyte: answer("text/plain", &[b'.'; 1024]),
+            tiny: answer("text/plain", b"fine\n"),
             alike: failure.next().to_vec(),
+            pages: [
+                (b"/10k", answer("text/html", &small)),
+                (b"/10k.gz", answer(coded, &shop::gzip(&small)?)),
+                (b"/1m", answer("text/html", &large)),
+                (b"/1m.gz", answer(coded, &shop::gzip(&large)?)),
+            ],
             state: RefCell::new(State {
                 seen: Seen::default(),
                 head: Vec::new(),
                 line: Vec::new(),
                 failure,
             }),
-        }
+        })
     }
 
     async fn accept(self: Rc<Self>, listener: TcpListener) -> Result<()> {
@@ -189,7 +200,11 @@ impl Origin {
                 self.count(stream, length, already).await?;
                 stream.write_all(&self.tiny).await
             }
-            _ => stream.write_all(&self.tiny).await,
+            _ => {
+                let page = self.pages.iter().find(|(of, _)| *of == path);
+                let answer = page.map_or(&self.tiny, |(_, page)| page);
+                stream.write_all(answer).await
+            }
         }
     }
 
@@ -236,11 +251,10 @@ impl Origin {
     }
 }
 
-fn answer(status: &str, body: &[u8]) -> Vec<u8> {
+fn answer(kind: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n"
-    );
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n");
     [head.as_bytes(), body].concat()
 }
 

@@ -56,6 +56,11 @@ const fn beside(name: &'static str, reference: &'static [Peer]) -> Bound {
 /// The two that Pardon has to be ahead of.
 const BOTH: &[Peer] = &[Peer::Nginx, Peer::Haproxy];
 
+/// Pardon that looks into passing answers, and one that does not.
+const LOOKING: &[Peer] = &[Peer::Pardon, Peer::Blind];
+/// What the second of these costs.
+const BLIND: &[Peer] = &[Peer::Blind];
+
 /// All of them.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -147,6 +152,38 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         bounds: &[bound("websocket", BOTH, 1.5)],
     },
     Scenario {
+        name: "look-10k",
+        about: "a good page of HTML, 10 KB, looked into on its way and not",
+        setup: Setup::Pass,
+        task: kept(32, "/10k", 200),
+        peers: LOOKING,
+        bounds: &[bound("look-10k", BLIND, 1.1)],
+    },
+    Scenario {
+        name: "look-10k-gzip",
+        about: "the same, compressed",
+        setup: Setup::Pass,
+        task: kept(32, "/10k.gz", 200),
+        peers: LOOKING,
+        bounds: &[beside("look-10k-gzip", BLIND)],
+    },
+    Scenario {
+        name: "look-1m",
+        about: "a good page of HTML, 1 MB",
+        setup: Setup::Pass,
+        task: kept(32, "/1m", 200),
+        peers: LOOKING,
+        bounds: &[beside("look-1m", BLIND)],
+    },
+    Scenario {
+        name: "look-1m-gzip",
+        about: "the same, compressed",
+        setup: Setup::Pass,
+        task: kept(32, "/1m.gz", 200),
+        peers: LOOKING,
+        bounds: &[beside("look-1m-gzip", BLIND)],
+    },
+    Scenario {
         name: "replace-page",
         about: "8 KB failures become the page; nothing kept",
         setup: Setup::Page,
@@ -202,5 +239,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 /// What `--quick` measures.
 pub(crate) const QUICK: [&str; 2] = ["pass-1k-32", "replace-keep"];
 /// Who takes part in that.
-pub(crate) const QUICK_PEERS: [Peer; 4] =
-    [Peer::Pardon, Peer::Nginx, Peer::Haproxy, Peer::HaproxyRaw];
+pub(crate) const QUICK_PEERS: [Peer; 5] = [
+    Peer::Pardon,
+    Peer::Blind,
+    Peer::Nginx,
+    Peer::Haproxy,
+    Peer::HaproxyRaw,
+];

@@ -1,4 +1,5 @@
-//! An app that fails at full speed: every answer is a 500 with 8 KB of trace, and no two are alike. `/fine` is answered with 1 KB.
+//! An app that fails at full speed: every answer is a 500 with 8 KB of trace, and no two are alike. `/fine` is answered with 1 KB,
+//! `/page` with 10 KB of good HTML.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -31,6 +32,7 @@ fn serve(stream: &TcpStream, seed: u64) -> io::Result<()> {
         &[b'.'; 1024],
     ]
     .concat();
+    let page = page();
     loop {
         let mut request = String::new();
         while !request.ends_with("\r\n\r\n") {
@@ -41,10 +43,26 @@ fn serve(stream: &TcpStream, seed: u64) -> io::Result<()> {
         let mut answers = stream;
         if request.starts_with("GET /fine ") {
             answers.write_all(&fine)?;
+        } else if request.starts_with("GET /page ") {
+            answers.write_all(page.as_bytes())?;
         } else {
             answers.write_all(failure.next())?;
         }
     }
+}
+
+/// A page that is well.
+fn page() -> String {
+    let row = "  <li class=\"item\"><a href=\"/products/17\">A lamp</a>\n    <p>One of the things that our shop has had since 1987.</p>\n  </li>\n";
+    let rows = row.repeat(10 * 1024 / row.len());
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head><title>Shop</title></head>\n<body>\n<ul>\n{rows}</ul>\n</body>\n</html>\n"
+    );
+    format!(
+        "HTTP/1.1 200 OK\r\nServer: gunicorn\r\nDate: Mon, 02 Nov 2026 10:00:00 GMT\r\nContent-Type: text/html; charset=utf-8\r\n\
+         Content-Length: {}\r\nVary: Cookie\r\nSet-Cookie: theme=dark; Path=/\r\n\r\n{html}",
+        html.len()
+    )
 }
 
 /// Answers that differ in every line.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::quality::FixedState;
 use http::response::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Frame;
 use tokio::sync::oneshot;
 
@@ -43,7 +43,7 @@ pub(super) struct Watched {
 /// What a record says of an answer's head.
 pub(super) struct Head {
     status: StatusCode,
-    headers: HeaderMap,
+    fields: Fields,
     endpoint: Arc<str>,
     attempts: u32,
     took: Duration,
@@ -55,11 +55,42 @@ pub(super) struct Rest {
     pub(super) body: AnswerBody,
 }
 
+/// Header fields as they may be needed again, which is seldom: one allocation.
+struct Fields(Vec<u8>);
+
+impl Fields {
+    fn of(headers: &HeaderMap) -> Self {
+        let length =
+            |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 2;
+        let mut lines = Vec::with_capacity(headers.iter().map(length).sum());
+        for (name, value) in headers {
+            // Neither name nor value has a line's end.
+            for part in [name.as_str().as_bytes(), b":", value.as_bytes(), b"\n"] {
+                lines.extend_from_slice(part);
+            }
+        }
+        Self(lines)
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in self.0.split(|byte| *byte == b'\n') {
+            let mut parts = line.splitn(2, |byte| *byte == b':');
+            let name = parts.next().map(HeaderName::from_bytes);
+            let value = parts.next().map(HeaderValue::from_bytes);
+            if let (Some(Ok(name)), Some(Ok(value))) = (name, value) {
+                headers.append(name, value);
+            }
+        }
+        headers
+    }
+}
+
 impl Head {
     pub(super) fn new(head: &Parts, endpoint: &Arc<str>, attempts: u32, took: Duration) -> Self {
         Self {
             status: head.status,
-            headers: head.headers.clone(),
+            fields: Fields::of(&head.headers),
             endpoint: Arc::clone(endpoint),
             attempts,
             took,
@@ -155,18 +186,19 @@ impl Proxy {
         if !route.policy.record {
             return;
         }
+        let headers = head.fields.headers();
         let mut draft = self.draft(exchange, Some(route), Cause::Disguised, None);
         draft.upstream = Some(UpstreamRecord {
             status: Some(head.status.as_u16()),
-            headers: route.redactor.headers(&head.headers),
+            headers: route.redactor.headers(&headers),
             endpoint: head.endpoint,
             attempts: head.attempts,
             head_ms: Some(telemetry::milliseconds(head.took)),
             ..self.upstream_record(route)
         });
-        draft.reference = self.reference(exchange, route, &head.headers);
+        draft.reference = self.reference(exchange, route, &headers);
         draft.evidence = evidence(watch.signs());
-        let original = Original::new(route, &head.headers, exchange.begun).of(Cause::Disguised);
+        let original = Original::new(route, &headers, exchange.begun).of(Cause::Disguised);
         let (text, whole) = watch.kept();
         let trouble = aborted.then(|| "the answer was broken off when it was found".to_owned());
         let raw = Raw::of_text(text, seen, whole, trouble);

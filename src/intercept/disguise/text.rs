@@ -1,7 +1,6 @@
 //! What an answer's text is, and how it begins and ends.
 
-use memchr::memchr_iter;
-use memchr::memmem;
+use memchr::{memchr_iter, memmem, memrchr_iter};
 
 /// How long a page can be that nobody designed, in bytes.
 const BARE: usize = 2048;
@@ -95,11 +94,12 @@ pub(super) fn has_end_within(text: &[u8], last: usize) -> bool {
     let end = text.trim_ascii_end();
     let end = end
         .get(end.len().saturating_sub(last)..)
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    [&b"</html"[..], b"</body"]
-        .iter()
-        .any(|close| memmem::find(&end, close).is_some())
+        .unwrap_or_default();
+    memrchr_iter(b'<', end).any(|at| {
+        let name = end.get(at + 1..at + 6);
+        let closes = |close| name.is_some_and(|name| name.eq_ignore_ascii_case(close));
+        closes(b"/html") || closes(b"/body")
+    })
 }
 
 /// Whether a text has an element that a page would go on with.

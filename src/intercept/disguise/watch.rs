@@ -6,11 +6,7 @@
 use std::cell::Cell;
 use std::sync::{Arc, LazyLock};
 
-use http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderName,
-    LAST_MODIFIED,
-};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::detector::Detector;
 use super::ends::Ends;
@@ -155,11 +151,12 @@ impl Disguise {
         headers: &HeaderMap,
         sampled: impl FnOnce() -> bool,
     ) -> Option<Watch> {
-        let (declared, wide) = self.declared(headers)?;
-        if headers.contains_key(CONTENT_RANGE) || is_download(headers) {
+        let said = Said::by(headers);
+        let (declared, wide) = self.declared(said.kind)?;
+        if said.part || said.download {
             return None;
         }
-        let unfold = match headers.get(CONTENT_ENCODING) {
+        let unfold = match said.coding {
             None => None,
             Some(coding) => {
                 let coding = coding.to_str().ok()?;
@@ -175,7 +172,7 @@ impl Disguise {
         let subject = Subject {
             declared,
             failed: status.as_u16() >= 400,
-            stored: headers.contains_key(LAST_MODIFIED) || headers.contains_key(ACCEPT_RANGES),
+            stored: said.stored,
             wide,
         };
         Some(Watch {
@@ -189,8 +186,8 @@ impl Disguise {
     }
 
     /// What an answer says that it is, if that is looked into: an answer without a type is read as HTML, as browsers do.
-    fn declared(&self, headers: &HeaderMap) -> Option<(Declared, bool)> {
-        let Some(value) = headers.get(CONTENT_TYPE) else {
+    fn declared(&self, kind: Option<&HeaderValue>) -> Option<(Declared, bool)> {
+        let Some(value) = kind else {
             let html = self.types.iter().any(|kind| kind == "text/html");
             return html.then_some((Declared::Html, false));
         };
@@ -212,11 +209,8 @@ impl Disguise {
         } else {
             Declared::Text
         };
-        let wide = !parameters.is_empty()
-            && parameters
-                .to_ascii_lowercase()
-                .windows(6)
-                .any(|part| part == b"utf-16");
+        let wide = memchr::memchr(b'1', parameters).is_some()
+            && (parameters.windows(6)).any(|part| part.eq_ignore_ascii_case(b"utf-16"));
         Some((declared, wide))
     }
 }
@@ -335,9 +329,35 @@ impl Drop for Watch {
     }
 }
 
-/// Whether it is to be saved rather than shown.
-fn is_download(headers: &HeaderMap) -> bool {
-    let name: HeaderName = CONTENT_DISPOSITION;
-    let value = headers.get(name).map(http::HeaderValue::as_bytes);
-    value.is_some_and(|value| value.to_ascii_lowercase().starts_with(b"attachment"))
+/// What an answer's fields say that matters here, by one pass over them.
+#[derive(Debug, Default)]
+struct Said<'a> {
+    kind: Option<&'a HeaderValue>,
+    coding: Option<&'a HeaderValue>,
+    /// Whether it is a part of something.
+    part: bool,
+    /// Whether it is to be saved rather than shown.
+    download: bool,
+    /// Whether it is a stored document.
+    stored: bool,
+}
+
+impl<'a> Said<'a> {
+    fn by(headers: &'a HeaderMap) -> Self {
+        let mut said = Self::default();
+        for (name, value) in headers {
+            match name.as_str() {
+                "content-type" if said.kind.is_none() => said.kind = Some(value),
+                "content-encoding" if said.coding.is_none() => said.coding = Some(value),
+                "content-range" => said.part = true,
+                "content-disposition" => {
+                    let kind = value.as_bytes().get(..10).unwrap_or_default();
+                    said.download |= kind.eq_ignore_ascii_case(b"attachment");
+                }
+                "last-modified" | "accept-ranges" => said.stored = true,
+                _ => {}
+            }
+        }
+        said
+    }
 }

@@ -245,7 +245,7 @@ fn options_go_on_as_far_as_they_may() {
     }
     let origin = Origin::answering(FINE);
     let gateway = Gateway::before(&origin);
-    let answer = gateway.ask(&ask("OPTIONS", "0"));
+    let answer = gateway.ask(ask("OPTIONS", "0"));
     assert_eq!((answer.status, answer.text()), (200, ""));
     assert!(answer.header("x-request-id").is_some());
     assert_eq!(origin.requests().len(), 0);

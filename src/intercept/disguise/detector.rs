@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
+use super::glimpse::Glimpse;
 use super::literals::{Literals, Spot};
 use super::signature::{Place, Signature, SignatureFile};
 
@@ -19,6 +20,7 @@ pub struct Detector {
     /// Made at the first suspect.
     cues: OnceLock<Option<Cues>>,
     end_cues: OnceLock<Option<(Literals, Vec<usize>)>>,
+    glimpse: OnceLock<Glimpse>,
     /// The signatures that count where an answer begins, with their cues.
     starts: Vec<(String, usize)>,
 }
@@ -76,6 +78,7 @@ impl Detector {
             signatures,
             cues: OnceLock::new(),
             end_cues: OnceLock::new(),
+            glimpse: OnceLock::new(),
         }
     }
 
@@ -122,6 +125,19 @@ impl Detector {
                 see(meaning, start, end);
             }
         }
+    }
+
+    /// Whether a short text has a cue; those that are short themselves make no failure without another.
+    pub(super) fn has_cue(&self, text: &[u8]) -> bool {
+        self.glimpse
+            .get_or_init(|| Glimpse::new(&self.signatures))
+            .sees(text)
+    }
+
+    /// Whether a text's end has a cue that is looked for there only.
+    pub(super) fn has_end_cue(&self, text: &[u8]) -> bool {
+        let cues = self.end_cues.get_or_init(|| end_cues(&self.signatures));
+        (cues.as_ref()).is_some_and(|(literals, _)| literals.find(text, 0).is_some())
     }
 
     /// Calls `see` for every cue in a text's end that is looked for there only: its signature and where it begins.

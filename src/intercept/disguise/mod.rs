@@ -7,6 +7,7 @@
 
 mod detector;
 mod ends;
+mod glimpse;
 mod json;
 mod lead;
 mod literals;

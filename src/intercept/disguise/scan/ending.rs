@@ -61,6 +61,15 @@ impl Scan {
         }
     }
 
+    /// Whether an answer without a gate may be a failure all the same: it may have stopped, and has a cue, in its end if it is long.
+    pub(super) fn seems_to_stop_with_failure(&self, text: &[u8], length: usize) -> bool {
+        let tail = text.get(text.len().saturating_sub(END)..);
+        let has_cue = |tail| {
+            self.detector.has_end_cue(tail) || (length <= END && self.detector.has_cue(tail))
+        };
+        self.may_stop_with_failure(text, length) && tail.is_some_and(has_cue)
+    }
+
     /// Says of a page that it stops before its end.
     pub(in crate::intercept::disguise) fn find_unfinished(&mut self) {
         self.signs.push(Sign {

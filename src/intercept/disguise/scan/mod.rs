@@ -193,7 +193,12 @@ impl Scan {
         self.kind = Some(kind);
         self.see_end(piece);
         let gate = self.first_gate(piece, 0, piece.len(), kind);
-        if gate.is_none() && !self.may_stop_with_failure(piece, piece.len()) {
+        if gate.is_none() && !self.seems_to_stop_with_failure(piece, piece.len()) {
+            if self.ended == Some(false) {
+                // The last of a page without its end may be wanted.
+                self.base = piece.len().saturating_sub(TAIL);
+                self.text = piece.get(self.base..).unwrap_or_default().to_vec();
+            }
             return;
         }
         self.text = piece.to_vec();
@@ -246,7 +251,10 @@ impl Scan {
 
     /// Searches a suspect as far as it has come.
     fn look(&mut self, last: bool) {
-        if last && self.suspect.is_none() && self.may_stop_with_failure(&self.text, self.length()) {
+        if last
+            && self.suspect.is_none()
+            && self.seems_to_stop_with_failure(&self.text, self.length())
+        {
             self.suspect_from(self.searched);
         }
         let Some(mut suspect) = self.suspect.take() else {

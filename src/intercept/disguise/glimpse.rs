@@ -4,7 +4,7 @@ use super::signature::{Place, Signature};
 
 /// Bytes of a gram: of each of [`STRIDE`] places in a cue one is known, so that one in so many places of a text is looked at.
 const GRAM: usize = 4;
-const STRIDE: usize = 3;
+const STRIDE: usize = 6;
 /// Bits of the table.
 const BITS: u32 = 16;
 

@@ -6,10 +6,15 @@ use aho_corasick::{AhoCorasick, MatchKind, packed};
 /// Literals of four bytes or more.
 #[derive(Debug)]
 pub(super) struct Literals {
-    packed: Option<packed::Searcher>,
-    automaton: AhoCorasick,
+    search: Search,
     /// The longest, in bytes.
     longest: usize,
+}
+
+#[derive(Debug)]
+enum Search {
+    Packed(packed::Searcher),
+    Automaton(AhoCorasick),
 }
 
 /// Where a literal stands.
@@ -29,13 +34,12 @@ impl Literals {
             .match_kind(packed::MatchKind::LeftmostFirst)
             .heuristic_pattern_limits(false);
         let packed = config.builder().extend(literals).build();
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostFirst)
-            .build(literals)
-            .ok()?;
+        let search = match packed.filter(|packed| packed.minimum_len() <= 64) {
+            Some(packed) => Search::Packed(packed),
+            None => Search::automaton(literals)?,
+        };
         Some(Self {
-            packed: packed.filter(|packed| packed.minimum_len() <= 64),
-            automaton,
+            search,
             longest: literals
                 .iter()
                 .map(|literal| literal.as_ref().len())
@@ -45,19 +49,33 @@ impl Literals {
 
     /// The first literal that begins in `text` at `from` or after it.
     pub(super) fn find(&self, text: &[u8], from: usize) -> Option<Spot> {
-        let found = |index, start, end| Spot { index, start, end };
-        if let Some(packed) = &self.packed {
-            let span = aho_corasick::Span::from(from..text.len());
-            let spot = packed.find_in(text, span)?;
-            return Some(found(spot.pattern().as_usize(), spot.start(), spot.end()));
-        }
-        let input = aho_corasick::Input::new(text).range(from..);
-        let spot = self.automaton.find(input)?;
-        Some(found(spot.pattern().as_usize(), spot.start(), spot.end()))
+        let spot = match &self.search {
+            Search::Packed(packed) => {
+                let span = aho_corasick::Span::from(from..text.len());
+                packed.find_in(text, span)
+            }
+            Search::Automaton(automaton) => {
+                let input = aho_corasick::Input::new(text).range(from..);
+                automaton.find(input)
+            }
+        }?;
+        Some(Spot {
+            index: spot.pattern().as_usize(),
+            start: spot.start(),
+            end: spot.end(),
+        })
     }
 
     pub(super) fn longest(&self) -> usize {
         self.longest
+    }
+}
+
+impl Search {
+    fn automaton<L: AsRef<[u8]>>(literals: &[L]) -> Option<Self> {
+        let mut builder = AhoCorasick::builder();
+        builder.match_kind(MatchKind::LeftmostFirst);
+        builder.build(literals).ok().map(Self::Automaton)
     }
 }
 
@@ -71,8 +89,7 @@ mod tests {
         let text = b"an error on line 5, an exception and {main}, again {main".repeat(20);
         let literals = Literals::new(&words).unwrap();
         let plain = Literals {
-            packed: None,
-            automaton: literals.automaton.clone(),
+            search: Search::automaton(&words).unwrap(),
             longest: literals.longest,
         };
         let mut from = 0;

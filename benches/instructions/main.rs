@@ -84,7 +84,9 @@ const SHORT: &str = "GET /fine HTTP/1.1\r\nHost: shop.example\r\nAccept: text/ht
 const PAGE: &str = "GET /page HTTP/1.1\r\nHost: shop.example\r\nAccept: text/html\r\n\r\n";
 const FAILING: &str = "GET /orders HTTP/1.1\r\nHost: shop.example\r\nAccept: text/html\r\n\r\n";
 
-const WAYS: [Way; 7] = [
+const OFF: &str = "[intercept.disguise]\nmode = \"off\"\n";
+
+const WAYS: [Way; 8] = [
     Way {
         name: "pass",
         request: SHORT,
@@ -103,7 +105,14 @@ const WAYS: [Way; 7] = [
         app: true,
         toml: "",
     },
-    // 10 KB of HTML, looked into and not.
+    // The same as the first, not looked into; then 10 KB of HTML, looked into and not.
+    Way {
+        name: "pass-off",
+        request: SHORT,
+        status: 200,
+        app: true,
+        toml: OFF,
+    },
     Way {
         name: "look",
         request: PAGE,
@@ -116,7 +125,7 @@ const WAYS: [Way; 7] = [
         request: PAGE,
         status: 200,
         app: true,
-        toml: "[intercept.disguise]\nmode = \"off\"\n",
+        toml: OFF,
     },
     // The page and nothing else.
     Way {

@@ -4,8 +4,15 @@ use regex::Regex;
 
 use super::super::Redact;
 
-/// What a support link may ask for.
-const PLACEHOLDER: &str = "{request_id}";
+/// What a support link may ask for; the pages fill all of them in.
+const PLACEHOLDERS: [&str; 6] = [
+    "{request_id}",
+    "{time}",
+    "{host}",
+    "{path}",
+    "{language}",
+    "{status}",
+];
 
 /// A regular expression, or what is wrong with it in one line.
 pub(super) fn compiled(pattern: &str) -> Result<Regex, String> {
@@ -50,13 +57,15 @@ pub(super) fn wrong_media_type(text: &str) -> Option<String> {
 /// A link on the page: absolute, or a path of the host asked for. Only a support link has places to fill in.
 pub(super) fn wrong_link(text: &str, fills_in: bool) -> Option<String> {
     let plain = if fills_in {
-        text.replace(PLACEHOLDER, "ID")
+        PLACEHOLDERS
+            .iter()
+            .fold(text.to_owned(), |text, place| text.replace(place, "ID"))
     } else {
         text.to_owned()
     };
     if let Some(unknown) = placeholder(&plain) {
         let known = if fills_in {
-            "only `{request_id}` is"
+            "{request_id}, {time}, {host}, {path}, {language} and {status} are"
         } else {
             "nothing is in this link"
         };
@@ -128,6 +137,7 @@ mod tests {
             "http://[::1]:80/",
             "HTTPS://example.com",
             "mailto:help@example.com?subject={request_id}",
+            "/help?r={request_id}&t={time}&h={host}&p={path}&l={language}&s={status}",
             "/help",
             "/",
         ];

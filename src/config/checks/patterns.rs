@@ -75,8 +75,9 @@ pub(super) fn wrong_link(text: &str, fills_in: bool) -> Option<String> {
         .chars()
         .all(|letter| letter.is_ascii_graphic() && !"\"<>\\^`{|}".contains(letter));
     let right = clean && is_link(&plain);
-    (!right)
-        .then(|| format!("`{text}` is not an http(s) or mailto URL, nor a path such as \"/help\""))
+    (!right).then(|| {
+        format!("`{text}` is not an http(s), mailto or tel URL, nor a path such as \"/help\"")
+    })
 }
 
 fn is_link(text: &str) -> bool {
@@ -86,8 +87,8 @@ fn is_link(text: &str) -> bool {
             .eq_ignore_ascii_case(scheme)
             .then(|| text.get(scheme.len()..))?
     };
-    if let Some(address) = after("mailto:") {
-        return !address.is_empty();
+    if let Some(whom) = after("mailto:").or_else(|| after("tel:")) {
+        return !whom.is_empty();
     }
     match after("https://").or_else(|| after("http://")) {
         Some(rest) => rest.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '['),
@@ -138,6 +139,7 @@ mod tests {
             "HTTPS://example.com",
             "mailto:help@example.com?subject={request_id}",
             "/help?r={request_id}&t={time}&h={host}&p={path}&l={language}&s={status}",
+            "tel:+49-30-123456",
             "/help",
             "/",
         ];
@@ -152,6 +154,7 @@ mod tests {
             "https://",
             "https:///x",
             "mailto:",
+            "tel:",
             "https://a b",
             "/x\n",
             "https://a/{id}",

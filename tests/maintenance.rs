@@ -60,6 +60,7 @@ fn visitors_get_a_page_and_no_incident_is_made() {
         "{}",
         text.text()
     );
+    assert!(!text.text().contains("\n\n\n"), "{}", text.text());
     assert!(origin.requests().is_empty());
     assert!(gateway.incidents().is_empty());
     assert!(gateway.find(html.id()).is_empty());

@@ -1,5 +1,7 @@
 //! A failing answer is replaced whole: a page of ours in its place, its status and what the keep list names left.
 
+use std::time::{Duration, SystemTime};
+
 use crate::support::{Answer, End, Gateway, Origin};
 
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n";
@@ -208,6 +210,19 @@ fn a_retry_after_stays_whatever_its_form() {
         assert_page(&answer, 503);
         assert_eq!(answer.header("retry-after"), Some(value));
     }
+}
+
+#[test]
+fn a_date_to_retry_at_is_a_wait_on_the_page() {
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(125));
+    let origin = failing(503, &format!("Retry-After: {date}\r\n"));
+
+    let answer = Gateway::before(&origin).get("/", BROWSER);
+
+    assert_page(&answer, 503);
+    assert_eq!(answer.header("retry-after"), Some(date.as_str()));
+    assert!(answer.text().contains("<dd>3 minutes</dd>"));
+    assert!(answer.text().contains("data-after=\"12"));
 }
 
 #[test]

@@ -59,6 +59,30 @@ pub(super) enum Contact {
     Support = 2,
 }
 
+/// The labels that the built-in templates show: a catalogue has them all, and may have others for templates of one's own.
+const LABELS: [&str; 20] = [
+    "reference",
+    "support",
+    "email",
+    "status",
+    "home",
+    "time",
+    "address",
+    "error",
+    "retry",
+    "copy",
+    "copied",
+    "qr",
+    "try_again",
+    "again",
+    "stop",
+    "layer",
+    "host",
+    "path",
+    "language",
+    "until",
+];
+
 /// The longest language tag that anyone needs (RFC 5646, 4.4.1).
 const MAX_TAG: usize = 35;
 
@@ -82,6 +106,12 @@ impl Catalogue {
     pub(super) fn parse(text: &str) -> Result<Self, CatalogueError> {
         let source: Source = toml::from_str(text).map_err(CatalogueError::Unreadable)?;
         let entries = source.entries()?;
+        if let Some(label) = LABELS
+            .iter()
+            .find(|name| !source.labels.contains_key(**name))
+        {
+            return Err(CatalogueError::Missing(format!("labels.{label}")));
+        }
         let mail = Mail::new(&source)?;
         if !is_tag(&source.language) {
             return Err(CatalogueError::BadLanguage);
@@ -419,6 +449,15 @@ mod tests {
     }
 
     #[test]
+    fn the_labels_that_a_catalogue_must_have_are_those_of_english() {
+        let source: Source =
+            toml::from_str(include_str!("../../templates/locales/en.toml")).unwrap();
+        let mut needed = LABELS.to_vec();
+        needed.sort_unstable();
+        assert_eq!(source.labels.keys().collect::<Vec<_>>(), needed);
+    }
+
+    #[test]
     fn a_catalogue_with_a_hole_is_refused() {
         let whole = include_str!("../../templates/locales/en.toml");
         let cases = [
@@ -429,6 +468,10 @@ mod tests {
             (
                 whole.replace("title = \"We are very busy right now\"\n", ""),
                 "the text `busy.general.title` is missing",
+            ),
+            (
+                whole.replace("retry = \"Try again in\"\n", ""),
+                "the text `labels.retry` is missing",
             ),
             (
                 whole.replace("[notices.refused.503]", "[notices.refused.200]"),

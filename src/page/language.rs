@@ -11,7 +11,7 @@ const MAX_RANGES: usize = 32;
 const WHOLE: u16 = 1000;
 
 /// What tags were called before, or mean where they leave the script or the region open.
-const ALIASES: [(&str, &str); 12] = [
+const ALIASES: [(&str, &str); 23] = [
     ("zh-tw", "zh-hant-tw"),
     ("zh-hk", "zh-hant-hk"),
     ("zh-mo", "zh-hant-mo"),
@@ -19,6 +19,18 @@ const ALIASES: [(&str, &str); 12] = [
     ("zh-sg", "zh-hans-sg"),
     ("zh", "zh-hans"),
     ("pt", "pt-br"),
+    // Outside Brazil it is written as in Portugal (CLDR, parent locales).
+    ("pt-ao", "pt-pt"),
+    ("pt-ch", "pt-pt"),
+    ("pt-cv", "pt-pt"),
+    ("pt-fr", "pt-pt"),
+    ("pt-gq", "pt-pt"),
+    ("pt-gw", "pt-pt"),
+    ("pt-lu", "pt-pt"),
+    ("pt-mo", "pt-pt"),
+    ("pt-mz", "pt-pt"),
+    ("pt-st", "pt-pt"),
+    ("pt-tl", "pt-pt"),
     ("no", "nb"),
     ("nn", "nb"),
     ("nn-no", "nb"),
@@ -127,6 +139,8 @@ mod tests {
             ("pt", "pt-BR"),
             ("pt-PT", "pt-PT"),
             ("pt-pt-x-y", "pt-PT"),
+            ("pt-AO", "pt-PT"),
+            ("pt-US", "pt-BR"),
             ("zh-TW", "zh-Hant"),
             ("zh-Hant-HK", "zh-Hant"),
             ("zh-CN", "zh-Hans"),
@@ -142,6 +156,8 @@ mod tests {
             let headers = HeaderMap::from_iter([(ACCEPT_LANGUAGE, accepted.parse().unwrap())]);
             assert_eq!(there[choose(&headers, &there)], expected, "{accepted}");
         }
+        let angolan = HeaderMap::from_iter([(ACCEPT_LANGUAGE, "pt-AO".parse().unwrap())]);
+        assert_eq!(choose(&angolan, &["en", "pt-BR"]), 1);
         let both = ["fr-CA", "de"];
         let headers = HeaderMap::from_iter([(ACCEPT_LANGUAGE, "fr".parse().unwrap())]);
         assert_eq!(choose(&headers, &both), 0);

@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use tera::{Context, EscapeFn, Value};
 
 use super::brand::{Brand, Told, encoding};
-use super::catalogue::{Catalogue, Contact, Entry};
+use super::catalogue::{Catalogue, Contact, Entry, Mail};
 use super::plan::{Filled, Hole};
 use super::qr::Qr;
 use super::{PageContext, escape};
@@ -265,18 +265,45 @@ impl<'a> Values<'a> {
         }
         url.reserve(512);
         let mail = &self.language.mail;
-        for part in ["mailto:", address, "?subject=", &mail.subject, "%20"] {
+        for part in ["mailto:", address, "?subject="] {
             url.push_str(part);
         }
-        url.extend(encoding(self.page.request_id));
+        self.add_subject(mail, &mut url);
         // First there is room for what the person has to say.
         url.push_str("&body=%0D%0A%0D%0A");
         for (label, place, end) in mail.lines() {
+            if !self.is_known(place) {
+                continue;
+            }
             url.push_str(label);
             url.extend(encoding(self.told(place)));
             url.push_str(end);
         }
         url
+    }
+
+    /// Whether a page for anybody, or one that shows no reference, has something to say of it.
+    fn is_known(&self, place: Told) -> bool {
+        match place {
+            Told::RequestId | Told::Time => !self.page.request_id.is_empty(),
+            Told::Host | Told::Path => !(self.host.is_empty() && self.path.is_empty()),
+            Told::Language | Told::Status => true,
+        }
+    }
+
+    /// The reference; on a page that shows none, the status and where it was met.
+    fn add_subject(&self, mail: &Mail, url: &mut String) {
+        if self.page.request_id.is_empty() {
+            url.push_str(self.page.status.as_str());
+            if !self.host.is_empty() {
+                url.push_str("%20");
+                url.extend(encoding(self.host));
+            }
+        } else {
+            url.push_str(&mail.subject);
+            url.push_str("%20");
+            url.extend(encoding(self.page.request_id));
+        }
     }
 
     fn insert_constants(&self, context: &mut Context) {

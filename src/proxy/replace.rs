@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::SystemTime;
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
@@ -50,7 +51,7 @@ impl Proxy {
             None => Terms::new(Cause::UpstreamStatus, Notice::AppFailed, answer.status),
             Some(found) => Terms::new(Cause::Disguised, Notice::AppFailed, found.status),
         };
-        terms.retry_after = retry_after(route, &answer.headers);
+        terms.retry_after = retry_after(route, &answer.headers, exchange.time);
         self.count_failure(route, terms.cause);
         let mut page = self.page(
             exchange,
@@ -58,6 +59,8 @@ impl Proxy {
             terms,
             answer.headers.get(CONTENT_TYPE),
         );
+        // It passes as the app wrote it, a date as a date.
+        page.headers.remove(RETRY_AFTER);
         let listed = route.policy.kept(&answer.headers);
         headers::keep(&mut page.headers, &answer.headers, listed);
         if !route.policy.record {
@@ -173,9 +176,43 @@ impl Proxy {
     }
 }
 
-/// The seconds of a `Retry-After` that the page keeps; a date stays as it is.
-fn retry_after(route: &Route, headers: &HeaderMap) -> Option<u32> {
+/// The seconds from now that a `Retry-After` means which the page keeps (RFC 9110, 10.2.3).
+fn retry_after(route: &Route, headers: &HeaderMap, now: SystemTime) -> Option<u32> {
     let mut kept = route.policy.kept(headers);
     let (_, value) = kept.find(|(name, _)| **name == RETRY_AFTER)?;
-    value.to_str().ok()?.trim().parse().ok()
+    seconds(value.to_str().ok()?.trim(), now)
+}
+
+/// A number of seconds, or those until a date; none of a date that is past.
+fn seconds(text: &str, now: SystemTime) -> Option<u32> {
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let left = date.duration_since(now).ok()?;
+    u32::try_from(left.as_secs()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn a_wait_is_a_number_or_a_date_to_come() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (text, expected) in [
+            ("120", Some(120)),
+            ("Sun, 06 Nov 1994 08:51:07 GMT", Some(90)),
+            ("Sunday, 06-Nov-94 08:51:07 GMT", Some(90)),
+            ("Sun, 06 Nov 1994 08:49:36 GMT", None),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", None),
+            ("99999999999999999999", None),
+            ("-5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(seconds(text, now), expected, "{text}");
+        }
+    }
 }

@@ -87,12 +87,18 @@ async function fits({ page, say }) {
       wide: root.scrollWidth > root.clientWidth ? [root.scrollWidth, root.clientWidth] : null,
       cut: cut.map((element) => element.outerHTML.slice(0, 80)),
       outside: boxes.filter(([, left, right]) => left < -1 || right > root.clientWidth + 1),
+      squeezed: [...document.images].filter((image) => {
+        const given = image.clientWidth / image.clientHeight;
+        const own = image.naturalWidth / image.naturalHeight;
+        return Math.abs(given / own - 1) > 0.05 && getComputedStyle(image).objectFit !== "contain";
+      }).length,
       reference: document.body.innerText.replaceAll("\u2060", "").includes(reference),
     };
   }, REFERENCE);
   if (found.wide) say(`is ${found.wide[0]} pixels wide in a window of ${found.wide[1]}`);
   for (const element of found.cut) say(`cuts off ${element}`);
   for (const [text, left, right] of found.outside) say(`has text beyond the edge: ${text} (${left} to ${right})`);
+  if (found.squeezed > 0) say("shows a logo out of proportion");
   if (!found.reference) say("does not show the reference");
 }
 

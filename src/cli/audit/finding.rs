@@ -14,6 +14,9 @@ const MOST_PLACES: usize = 5;
 /// How much of an answer is searched for versions, in bytes.
 const SEARCHED: usize = 64 << 10;
 
+/// The framework of a signature that fits several.
+const ANY: &str = "any";
+
 /// The rules that every answer is held against.
 static RULES: LazyLock<Disguise> = LazyLock::new(Disguise::of_failures);
 /// A name of software with its version, in the text of an answer.
@@ -229,7 +232,7 @@ impl What {
         match self {
             Self::DisguisedLeak { evidence } | Self::Leak { evidence } => {
                 let mut frameworks = evidence.iter().map(|one| one.framework.as_str());
-                advice_for(frameworks.find(|name| *name != "any").unwrap_or_default())
+                advice_for(frameworks.find(|name| *name != ANY).unwrap_or_default())
             }
             Self::NoAnswer { .. } => "see the app's log: it died, hung, or closed the connection".to_owned(),
             Self::BarePage { .. } => "give the app or its server a page for this status, or let Pardon serve one".to_owned(),
@@ -243,11 +246,11 @@ impl What {
         match self {
             Self::DisguisedLeak { evidence } => {
                 format!(
-                    "An answer that calls itself good shows internals: {}",
+                    "An answer that calls itself good shows internals{}",
                     of(evidence)
                 )
             }
-            Self::Leak { evidence } => format!("A failure shows internals: {}", of(evidence)),
+            Self::Leak { evidence } => format!("A failure shows internals{}", of(evidence)),
             Self::NoAnswer { reason } => format!("There is no whole answer: {reason}"),
             Self::BarePage { status } => {
                 format!("A failure with status {status} has no page for visitors")
@@ -269,11 +272,18 @@ impl Evidence {
     }
 }
 
-/// The frameworks of the evidence.
+/// The frameworks of the evidence behind a colon, each once; nothing where all of it fits several.
 fn of(evidence: &[Evidence]) -> String {
-    let mut names: Vec<_> = evidence.iter().map(|one| one.framework.as_str()).collect();
-    names.dedup();
-    names.join(", ")
+    let mut names: Vec<&str> = Vec::new();
+    for one in evidence {
+        if one.framework != ANY && !names.contains(&one.framework.as_str()) {
+            names.push(&one.framework);
+        }
+    }
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(": {}", names.join(", "))
 }
 
 fn advice_for(framework: &str) -> String {
@@ -298,4 +308,29 @@ fn advice_for(framework: &str) -> String {
         _ => "turn off what shows errors in the app, and log them instead",
     };
     known.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frameworks_are_named_once_and_any_is_none() {
+        let evidence = |names: &[&str]| -> Vec<Evidence> {
+            let one = |name: &&str| Evidence {
+                signature: "s".to_owned(),
+                framework: (*name).to_owned(),
+                weight: 100,
+                offset: 0,
+            };
+            names.iter().map(one).collect()
+        };
+        for (names, expected) in [
+            (&["PHP", "any", "PHP"][..], ": PHP"),
+            (&["any", "Rack", "Rails", "Rack"], ": Rack, Rails"),
+            (&["any", "any"], ""),
+        ] {
+            assert_eq!(of(&evidence(names)), expected, "{names:?}");
+        }
+    }
 }

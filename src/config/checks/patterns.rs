@@ -4,8 +4,15 @@ use regex::Regex;
 
 use super::super::Redact;
 
-/// What a support link may ask for.
-const PLACEHOLDER: &str = "{request_id}";
+/// What a support link may ask for; the pages fill all of them in.
+const PLACEHOLDERS: [&str; 6] = [
+    "{request_id}",
+    "{time}",
+    "{host}",
+    "{path}",
+    "{language}",
+    "{status}",
+];
 
 /// A regular expression, or what is wrong with it in one line.
 pub(super) fn compiled(pattern: &str) -> Result<Regex, String> {
@@ -50,13 +57,15 @@ pub(super) fn wrong_media_type(text: &str) -> Option<String> {
 /// A link on the page: absolute, or a path of the host asked for. Only a support link has places to fill in.
 pub(super) fn wrong_link(text: &str, fills_in: bool) -> Option<String> {
     let plain = if fills_in {
-        text.replace(PLACEHOLDER, "ID")
+        PLACEHOLDERS
+            .iter()
+            .fold(text.to_owned(), |text, place| text.replace(place, "ID"))
     } else {
         text.to_owned()
     };
     if let Some(unknown) = placeholder(&plain) {
         let known = if fills_in {
-            "only `{request_id}` is"
+            "{request_id}, {time}, {host}, {path}, {language} and {status} are"
         } else {
             "nothing is in this link"
         };
@@ -66,8 +75,9 @@ pub(super) fn wrong_link(text: &str, fills_in: bool) -> Option<String> {
         .chars()
         .all(|letter| letter.is_ascii_graphic() && !"\"<>\\^`{|}".contains(letter));
     let right = clean && is_link(&plain);
-    (!right)
-        .then(|| format!("`{text}` is not an http(s) or mailto URL, nor a path such as \"/help\""))
+    (!right).then(|| {
+        format!("`{text}` is not an http(s), mailto or tel URL, nor a path such as \"/help\"")
+    })
 }
 
 fn is_link(text: &str) -> bool {
@@ -77,8 +87,8 @@ fn is_link(text: &str) -> bool {
             .eq_ignore_ascii_case(scheme)
             .then(|| text.get(scheme.len()..))?
     };
-    if let Some(address) = after("mailto:") {
-        return !address.is_empty();
+    if let Some(whom) = after("mailto:").or_else(|| after("tel:")) {
+        return !whom.is_empty();
     }
     match after("https://").or_else(|| after("http://")) {
         Some(rest) => rest.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '['),
@@ -128,6 +138,8 @@ mod tests {
             "http://[::1]:80/",
             "HTTPS://example.com",
             "mailto:help@example.com?subject={request_id}",
+            "/help?r={request_id}&t={time}&h={host}&p={path}&l={language}&s={status}",
+            "tel:+49-30-123456",
             "/help",
             "/",
         ];
@@ -142,6 +154,7 @@ mod tests {
             "https://",
             "https:///x",
             "mailto:",
+            "tel:",
             "https://a b",
             "/x\n",
             "https://a/{id}",

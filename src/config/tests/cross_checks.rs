@@ -151,7 +151,7 @@ const CROSS_CHECKS: &[(&str, &str, &str)] = &[
     (
         "[brand]\nstatus_url = \"example.com\"\n",
         "4:14",
-        "is not an http(s) or mailto URL",
+        "is not an http(s), mailto or tel URL",
     ),
     (
         "[brand]\nsupport_email = \"nobody\"\n",

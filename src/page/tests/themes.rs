@@ -190,6 +190,27 @@ fn links_to_support_tell_what_happened() {
 }
 
 #[test]
+fn a_mail_about_no_reference_names_none() {
+    let pages = pages(|_| {}, &brand());
+    let planned = PageContext {
+        request_id: "",
+        ..context(503, Notice::Maintenance)
+    };
+    let page = html(&pages, &planned);
+    let mail = "mailto:help@example.com?subject=503%20shop.example.com&amp;body=%0D%0A%0D%0A\
+                Address%3A%20shop.example.com%2Forders%2F17%0D%0AError%3A%20503%0D%0ALanguage%3A%20en\"";
+    assert!(page.contains(mail), "{page}");
+    let anywhere = PageContext {
+        host: "",
+        path: "",
+        ..planned
+    };
+    let page = html(&pages, &anywhere);
+    let mail = "mailto:help@example.com?subject=503&amp;body=%0D%0A%0D%0AError%3A%20503%0D%0ALanguage%3A%20en\"";
+    assert!(page.contains(mail), "{page}");
+}
+
+#[test]
 fn the_reference_is_drawn_where_it_is_asked_for() {
     let pages = pages(|pages| pages.qr = true, &brand());
     let page = html(&pages, &context(502, Notice::AppFailed));

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -14,6 +14,7 @@ use super::disguised::{Rest, Watched};
 use super::exchange::Exchange;
 use super::route::Route;
 use super::show::Shown;
+use super::trailers;
 use crate::telemetry::{COUNTERS, names};
 use crate::upstream::{AnswerFault, Seat};
 
@@ -121,6 +122,10 @@ impl Passing {
         piece
     }
 
+    fn screen(&self, piece: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        trailers::screen(piece, &self.proxy.settings.request_id.header)
+    }
+
     /// Looks into a piece; whether the answer is to be broken off for what was found.
     fn looks_bad(&mut self, data: &[u8]) -> bool {
         let Some(watched) = &mut self.watched else {
@@ -163,7 +168,13 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         match &mut *self {
             Self::Page(page) => Poll::Ready(page.take().map(|page| Ok(Frame::data(page)))),
-            Self::Passing(passing) => passing.poll_piece(cx),
+            Self::Passing(passing) => {
+                let piece = ready!(passing.poll_piece(cx));
+                Poll::Ready(match piece {
+                    Some(Ok(piece)) => passing.screen(piece).map(Ok),
+                    other => other,
+                })
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use super::disguised::{Head, Rest, Watched};
 use super::exchange::Exchange;
 use super::headers::Outgoing;
 use super::route::Route;
+use super::trailers::Screened;
 use super::{Proxy, headers, upgrade};
 use crate::intercept::Passed;
 use crate::server::Incoming;
@@ -29,7 +30,11 @@ impl Proxy {
         let tunnel = protocols.and_then(|protocols| Some((protocols, body.tunnel()?)));
         let upgrade = tunnel.as_ref().map(|(protocols, _)| *protocols);
         let body = match tunnel {
-            None => RequestBody::new(body, self.settings.body_limits, expects),
+            None => {
+                let request_id = self.settings.request_id.header.clone();
+                let body = Screened { body, request_id };
+                RequestBody::new(body, self.settings.body_limits, expects)
+            }
             Some((protocols, incoming)) => RequestBody::tunnel(
                 incoming,
                 Tunnel {

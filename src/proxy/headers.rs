@@ -1,9 +1,8 @@
 //! Which header fields go on, and which stay behind: RFC 9110, 7.6.1, and the forwarding fields of RFC 7239.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    COOKIE, EXPECT, FORWARDED, HOST, HeaderValue, MAX_FORWARDS, PROXY_AUTHORIZATION, SET_COOKIE,
-    TE, TRAILER, UPGRADE, VIA,
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, COOKIE, EXPECT, FORWARDED, HOST,
+    HeaderValue, MAX_FORWARDS, TE, TRAILER, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, Method, Version};
 
@@ -11,6 +10,7 @@ use super::Snapshot;
 use super::exchange::Exchange;
 use super::glance::{Glance, Role};
 use super::trace::TRACEPARENT;
+use super::trailers;
 use super::viewer::without_token;
 use super::vouched::{Vouched, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use crate::config::HostHeader;
@@ -36,7 +36,7 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 
 /// Whether an app that hears fields as variables, as those behind CGI, WSGI and PHP do, takes this one for another that a proxy
 /// sets or keeps to itself: `X_Forwarded_For` is `HTTP_X_FORWARDED_FOR` there too.
-fn is_disguised(name: &HeaderName, request_id: &HeaderName) -> bool {
+pub(super) fn is_disguised(name: &HeaderName, request_id: &HeaderName) -> bool {
     let is_other = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
     let name = name.as_str();
     if !name.bytes().any(is_other) {
@@ -98,7 +98,7 @@ impl Head for Outgoing<'_> {
             }
         }
         if glance.trailer
-            && let Some(names) = trailer(&exchange.headers, request_id)
+            && let Some(names) = trailers::announced(&exchange.headers, request_id)
         {
             put(&TRAILER, &[names.as_bytes()]);
         }
@@ -282,43 +282,13 @@ pub(super) fn keep<'a>(
     }
 }
 
-/// Leaves in `Trailer` the fields that may come after a body. Trailers that are announced there are sent, and no others.
+/// Leaves in `Trailer` the fields that may come after a body. Over HTTP/1.1 those that are announced there are sent, and no
+/// others.
 fn settle_trailer(headers: &mut HeaderMap, request_id: &HeaderName) {
-    match trailer(headers, request_id) {
+    match trailers::announced(headers, request_id) {
         Some(names) => headers.insert(TRAILER, names),
         None => headers.remove(TRAILER),
     };
-}
-
-/// The fields that `Trailer` announces, but for those that frame or route a message, say who asks, or are set by a proxy
-/// (RFC 9110, 6.5.1).
-fn trailer(headers: &HeaderMap, request_id: &HeaderName) -> Option<HeaderValue> {
-    let names: Vec<_> = headers
-        .get_all(TRAILER)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .filter(|name| may_trail(name) && name != request_id && !is_disguised(name, request_id))
-        .map(|name| name.as_str().to_owned())
-        .collect();
-    HeaderValue::try_from(names.join(", "))
-        .ok()
-        .filter(|names| !names.is_empty())
-}
-
-fn may_trail(name: &HeaderName) -> bool {
-    let never = [
-        AUTHORIZATION,
-        CONTENT_ENCODING,
-        CONTENT_LENGTH,
-        CONTENT_RANGE,
-        CONTENT_TYPE,
-        COOKIE,
-        PROXY_AUTHORIZATION,
-        SET_COOKIE,
-        TRAILER,
-    ];
-    !matches!(Role::of(name), Role::HopByHop | Role::Own | Role::Vouched) && !never.contains(name)
 }
 
 /// Leaves one `Content-Length` where an app repeated it.

@@ -22,6 +22,7 @@ mod screen;
 mod show;
 mod standing;
 mod trace;
+mod trailers;
 mod upgrade;
 mod viewer;
 mod vouched;

@@ -5,7 +5,7 @@ use crate::support::http2::{
     block, frame, request,
 };
 use crate::support::tls::{Authority, Visitor};
-use crate::support::{Client, Folder, Gateway, Origin};
+use crate::support::{Client, End, Folder, Gateway, Origin};
 
 type Field<'a> = (&'a [u8], &'a [u8]);
 
@@ -343,6 +343,17 @@ fn a_refusal_is_a_page_with_an_id() {
     assert_eq!(reply.status, 400);
     assert!(reply.text().contains(reply.header("x-request-id").unwrap()));
     assert_eq!(client.get("/").status, 200);
+}
+
+#[test]
+fn a_preface_without_settings_is_none() {
+    let origin = Origin::saying(200, "", "");
+    let gateway = Gateway::before(&origin);
+    let mut client = Client::connect(gateway.address());
+    let asking = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&GET));
+    client.send([PREFACE, &asking].concat());
+    assert!(matches!(client.end(), End::Close | End::Reset));
+    assert_eq!(origin.requests().len(), 0);
 }
 
 #[test]

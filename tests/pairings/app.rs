@@ -172,6 +172,19 @@ async fn answer(
             let response = response.header("trailer", "x-sum");
             (response, vec![said(b"abc"), Piece::Trailers(trailers)])
         }
+        "/odd-trailers" => {
+            let names = ["x-sum", "x-request-id", "set-cookie", "authorization"];
+            let trailers = names.map(|name| {
+                let value = HeaderValue::from_static("3");
+                (http::HeaderName::from_static(name), value)
+            });
+            let response = response.header("trailer", names.join(", "));
+            let trailers = Piece::Trailers(HeaderMap::from_iter(trailers));
+            (
+                response,
+                vec![Piece::Data(Bytes::from_static(b"abc")), trailers],
+            )
+        }
         _ if is_head => (response.header("content-length", 5), vec![]),
         _ => (response.header("content-length", 5), vec![said(b"hello")]),
     };

@@ -18,6 +18,7 @@ const IDLE_MOST: u32 = 4000;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
@@ -39,6 +40,8 @@ pub(super) struct Frames {
     left: usize,
     /// Whether a request's or its trailers' fields have begun to come and are not whole.
     fields: bool,
+    begun: bool,
+    foreign: bool,
     idle: u32,
     idle_since: Option<Instant>,
 }
@@ -51,6 +54,8 @@ impl Default for Frames {
             filled: 0,
             left: 0,
             fields: false,
+            begun: false,
+            foreign: false,
             idle: 0,
             idle_since: None,
         }
@@ -61,6 +66,11 @@ impl Frames {
     /// Whether more has come that does nothing than a client has reason to send.
     pub(super) fn is_flood(&self) -> bool {
         self.idle > IDLE_MOST
+    }
+
+    /// Whether what followed the preface were no settings: its client speaks something else (RFC 9113, 3.4).
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     /// Whether something has begun to come that cannot be acted on before it is whole. The payload of a body's piece is none: its
@@ -106,6 +116,9 @@ impl Frames {
 
     /// A frame begins.
     fn begin(&mut self, kind: u8, flags: u8) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.foreign = kind != SETTINGS || flags & ACK != 0;
+        }
         match kind {
             HEADERS | CONTINUATION => {
                 self.fields = flags & END_HEADERS == 0;
@@ -155,6 +168,22 @@ mod tests {
             }
             assert!(!frames.is_half(), "{size}");
             assert_eq!(frames.idle, 1, "{size}");
+        }
+    }
+
+    #[test]
+    fn settings_come_first() {
+        for (kind, flags, foreign) in [
+            (SETTINGS, 0, false),
+            (SETTINGS, ACK, true),
+            (PING, 0, true),
+            (HEADERS, END_HEADERS | END_STREAM, true),
+        ] {
+            let mut frames = Frames::default();
+            frames.take(&[0; PREFACE]);
+            frames.take(&frame(kind, flags, &[]));
+            frames.take(&frame(SETTINGS, 0, &[]));
+            assert_eq!(frames.is_foreign(), foreign, "{kind} {flags}");
         }
     }
 

@@ -43,6 +43,11 @@ impl Watched {
         self.0.frames.borrow().is_flood()
     }
 
+    /// See [`Frames::is_foreign`].
+    fn is_foreign(&self) -> bool {
+        self.0.frames.borrow().is_foreign()
+    }
+
     fn read(&self, bytes: &[u8]) {
         let mut frames = self.0.frames.borrow_mut();
         frames.take(bytes);
@@ -96,7 +101,12 @@ impl AsyncRead for Wire {
         }
         let came = buf.filled().get(begin..).unwrap_or_default();
         self.watched.read(came);
-        Poll::Ready(Ok(()))
+        Poll::Ready(if self.watched.is_foreign() {
+            let why = "no SETTINGS follow the preface (RFC 9113, 3.4)";
+            Err(io::Error::new(io::ErrorKind::InvalidData, why))
+        } else {
+            Ok(())
+        })
     }
 }
 

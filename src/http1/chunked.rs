@@ -19,13 +19,13 @@ const TOO_MANY: &str = "more than 64 trailers follow its last chunk; the app mus
 pub(crate) struct Chunked {
     state: State,
     extensions: usize,
-    zeros: Zeros,
+    padding: Padding,
 }
 
-/// Whether a chunk's size may begin with zeros. Some apps write sizes of a fixed width; of clients only those do who want
-/// two parsers to disagree.
+/// Whether a chunk's size may have zeros before it or blanks behind it. Some apps write sizes of a fixed width; of clients only
+/// those do who want two parsers to disagree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Zeros {
+pub(crate) enum Padding {
     Allowed,
     Refused,
 }
@@ -67,11 +67,11 @@ impl Default for State {
 }
 
 impl Chunked {
-    pub(crate) fn new(zeros: Zeros) -> Self {
+    pub(crate) fn new(padding: Padding) -> Self {
         Self {
             state: State::default(),
             extensions: 0,
-            zeros,
+            padding,
         }
     }
 
@@ -127,7 +127,7 @@ impl Chunked {
         match (self.state, byte) {
             (State::Size { size, digits }, _) if byte.is_ascii_hexdigit() => {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
-                if digits > 0 && size == 0 && self.zeros == Zeros::Refused {
+                if digits > 0 && size == 0 && self.padding == Padding::Refused {
                     return Err(Malformed("a chunk's size begins with zeros"));
                 }
                 if digits == 16 {
@@ -140,6 +140,9 @@ impl Chunked {
             }
             (State::Size { digits: 0, .. }, _) => {
                 Err(Malformed("a chunk has no size in hexadecimal digits"))
+            }
+            (State::Blank { .. }, b'\r') if self.padding == Padding::Refused => {
+                Err(Malformed("a chunk's size has blanks behind it"))
             }
             (
                 State::Size { size, .. } | State::Blank { size } | State::Extension { size },
@@ -229,7 +232,7 @@ mod tests {
 
     /// What a body comes to when it arrives in pieces of `size` bytes: its data, its trailers, what is left after it.
     fn read(body: &[u8], size: usize) -> Result<(Vec<u8>, usize, usize), Malformed> {
-        let (mut chunked, mut input) = (Chunked::new(Zeros::Allowed), BytesMut::new());
+        let (mut chunked, mut input) = (Chunked::new(Padding::Allowed), BytesMut::new());
         let (mut data, mut trailers) = (Vec::new(), 0);
         for piece in body.chunks(size) {
             input.extend_from_slice(piece);
@@ -280,14 +283,18 @@ mod tests {
     }
 
     #[test]
-    fn zeros_before_a_size_are_an_apps_privilege() {
-        for (body, zeros, whole) in [
-            (&b"05\r\nhello\r\n00\r\n\r\n"[..], Zeros::Allowed, true),
-            (b"05\r\nhello\r\n0\r\n\r\n", Zeros::Refused, false),
-            (b"5\r\nhello\r\n00\r\n\r\n", Zeros::Refused, false),
-            (b"5\r\nhello\r\n0\r\n\r\n", Zeros::Refused, true),
+    fn padded_sizes_are_an_apps_privilege() {
+        for (body, padding, whole) in [
+            (&b"5 \r\nhello\r\n0\t\r\n\r\n"[..], Padding::Allowed, true),
+            (b"5 \r\nhello\r\n0\r\n\r\n", Padding::Refused, false),
+            (b"5\r\nhello\r\n0\t\r\n\r\n", Padding::Refused, false),
+            (b"5 ;a\r\nhello\r\n0\r\n\r\n", Padding::Refused, true),
+            (b"05\r\nhello\r\n00\r\n\r\n", Padding::Allowed, true),
+            (b"05\r\nhello\r\n0\r\n\r\n", Padding::Refused, false),
+            (b"5\r\nhello\r\n00\r\n\r\n", Padding::Refused, false),
+            (b"5\r\nhello\r\n0\r\n\r\n", Padding::Refused, true),
         ] {
-            let mut chunked = Chunked::new(zeros);
+            let mut chunked = Chunked::new(padding);
             let mut input = BytesMut::from(body);
             let read = loop {
                 match chunked.decode(&mut input) {
@@ -296,7 +303,7 @@ mod tests {
                     Err(_) => break false,
                 }
             };
-            assert_eq!(read, whole, "{} {zeros:?}", body.escape_ascii());
+            assert_eq!(read, whole, "{} {padding:?}", body.escape_ascii());
         }
     }
 

@@ -13,7 +13,7 @@ mod stream;
 use bytes::Bytes;
 
 pub(crate) use alarm::Alarm;
-pub(crate) use chunked::{Chunked, Zeros};
+pub(crate) use chunked::{Chunked, Padding};
 pub(crate) use decoder::{Decoded, Decoder};
 pub(crate) use field::{are_tokens, digits, has, is_token, write_field};
 pub(crate) use input::Input;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 use serde::Deserialize;
 use tera::{Map, Value};
+use toml::Table;
 
 use super::brand::{Told, percent_encoded};
 use super::date::{DateForm, DateSource};
@@ -102,9 +103,31 @@ pub(super) enum CatalogueError {
 }
 
 impl Catalogue {
-    /// Reads a catalogue.
+    /// Reads a whole catalogue.
     pub(super) fn parse(text: &str) -> Result<Self, CatalogueError> {
-        let source: Source = toml::from_str(text).map_err(CatalogueError::Unreadable)?;
+        let source = toml::from_str(text).map_err(CatalogueError::Unreadable)?;
+        Self::of(source)
+    }
+
+    /// Reads a catalogue of one's own: where there is a built-in one of its language it need have only what it says otherwise.
+    pub(super) fn parse_own(
+        text: &str,
+        built_in: impl FnOnce(&str) -> Option<&'static str>,
+    ) -> Result<Self, CatalogueError> {
+        let own: Table = toml::from_str(text).map_err(CatalogueError::Unreadable)?;
+        let tag = own.get("language").and_then(toml::Value::as_str);
+        let Some(base) = tag.and_then(built_in) else {
+            return Self::parse(text);
+        };
+        let mut whole = toml::from_str(base).map_err(CatalogueError::Unreadable)?;
+        lay_over(&mut whole, own);
+        match whole.try_into() {
+            Ok(source) => Self::of(source),
+            Err(error) => Err(CatalogueError::Unreadable(error)),
+        }
+    }
+
+    fn of(source: Source) -> Result<Self, CatalogueError> {
         let entries = source.entries()?;
         if let Some(label) = LABELS
             .iter()
@@ -142,6 +165,16 @@ impl Catalogue {
         [status, status / 100, GENERAL]
             .into_iter()
             .find_map(|key| self.entries.get(&(notice, key)))
+    }
+}
+
+/// Puts what `own` says in the place of what is there.
+fn lay_over(whole: &mut Table, own: Table) {
+    for (name, value) in own {
+        match (whole.get_mut(&name), value) {
+            (Some(toml::Value::Table(there)), toml::Value::Table(value)) => lay_over(there, value),
+            (_, value) => drop(whole.insert(name, value)),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The languages of pages: in come the tags of the configuration and the folder of own pages, out come catalogues in their order.
 //!
 //! A built-in catalogue is read when it is first asked for, and then shared by all routes. One of the folder's own,
-//! `locales/*.toml`, stands in for the built-in one of its language, or adds a language.
+//! `locales/*.toml`, is laid over the built-in one of its language, or adds a language.
 
 use std::sync::{Arc, OnceLock};
 
@@ -52,6 +52,21 @@ impl BuiltIn {
 pub(super) fn english() -> Arc<Catalogue> {
     let [english, ..] = &BUILT_IN;
     english.catalogue()
+}
+
+/// The English catalogue as it is written, to begin one of another language with.
+#[must_use]
+pub fn words() -> &'static str {
+    let [english, ..] = &BUILT_IN;
+    english.source
+}
+
+/// The source of a built-in catalogue.
+pub(super) fn source(tag: &str) -> Option<&'static str> {
+    let built_in = BUILT_IN
+        .iter()
+        .find(|one| one.tag.eq_ignore_ascii_case(tag));
+    built_in.map(|one| one.source)
 }
 
 /// The catalogues of these languages; of all where none is named. Never empty.
@@ -106,7 +121,7 @@ fn not_there(tag: &str) -> PageProblem {
 fn own(folder: &Folder, problems: &mut Vec<PageProblem>) -> Vec<Arc<Catalogue>> {
     let mut catalogues = Vec::new();
     for (name, source) in folder.catalogues() {
-        match Catalogue::parse(source) {
+        match Catalogue::parse_own(source, self::source) {
             Ok(catalogue) => catalogues.push(Arc::new(catalogue)),
             Err(error) => {
                 let problem = PageProblem::file(folder.path.join(name), error.to_string());
@@ -201,6 +216,34 @@ mod tests {
         assert_eq!(&*chosen[0].language, "tlh");
         let entry = chosen[1].find(Notice::AppFailed, 500).unwrap();
         assert_eq!(entry.title.as_str(), Some("Ours"));
+    }
+
+    #[test]
+    fn an_own_catalogue_says_only_what_is_to_be_otherwise() {
+        let mut folder = Folder::default();
+        let own = "language = \"de\"\nlabels.support = \"Hilfe\"\n[notices.app_failed.general]\ntitle = \"Hoppla\"\n";
+        folder.sources.insert("locales/de.toml".into(), own.into());
+        let mut problems = Vec::new();
+        let chosen = chosen(&["de".to_owned()], &folder, &mut problems);
+        assert!(problems.is_empty(), "{problems:?}");
+        let built_in = Catalogue::parse(source("de").unwrap()).unwrap();
+        let [ours, theirs] =
+            [&*chosen[0], &built_in].map(|it| it.find(Notice::AppFailed, 599).unwrap());
+        assert_eq!(ours.title.as_str(), Some("Hoppla"));
+        assert_eq!(ours.message_text, theirs.message_text);
+        let label = |name: &'static str| {
+            let labels = chosen[0].labels.as_map().unwrap();
+            labels.get(&name.into()).unwrap().to_string()
+        };
+        assert_eq!(label("support"), "Hilfe");
+        assert_eq!(label("home"), "Startseite");
+        let wrong = own.replace("labels.support", "lables.support");
+        folder.sources.insert("locales/de.toml".into(), wrong);
+        super::chosen(&["de".to_owned()], &folder, &mut problems);
+        assert!(
+            format!("{problems:?}").contains("unknown field `lables`"),
+            "{problems:?}"
+        );
     }
 
     #[test]

@@ -38,6 +38,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 
 pub use format::Format;
+pub use locales::words;
 pub use notice::{Layer, Notice};
 pub use problem::{PageProblem, Place};
 pub use theme::source;

@@ -2,7 +2,7 @@
 //! kind, before one visitor sees it. In comes a parsed [`Pages`], out come the security policy of each template, or its problems.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
@@ -17,8 +17,10 @@ use super::markup::{Fault, Markup, PROBE};
 use super::values::{MAX_HOST, MAX_PATH, Values};
 use super::{Format, Notice, PageContext, PageProblem, Pages, Planned};
 
-/// How long the trial of all templates may take; they are the operator's, yet a slip must not keep the process from starting or ending.
+/// How long nothing may come of a page, and how long all may take of the processor; templates are the operator's, yet a slip must not
+/// keep the process from starting or ending.
 const DEADLINE: Duration = Duration::from_secs(20);
+const ALL_SLOW: Duration = Duration::from_secs(60);
 /// How long one page may take of the processor, far beyond what any sensible one needs. A busy machine makes no template slow.
 const SLOW: Duration = Duration::from_millis(500);
 /// What fits into the first flight of a TCP connection.
@@ -54,10 +56,10 @@ pub(super) fn run(pages: Pages, folder: &Folder) -> Result<(Pages, Findings), Pa
     let thread = thread::Builder::new()
         .name("trial".to_owned())
         .spawn(move || {
-            let findings = Trial::of(&tried, &folder_tried);
+            let findings = Trial::of(&tried, &folder_tried, &sender);
             drop(tried);
             // Nobody listens any more once the deadline has passed.
-            let _ = sender.send(findings);
+            let _ = sender.send(Some(findings));
         });
     if let Err(error) = thread {
         return Err(PageProblem::file(
@@ -65,7 +67,14 @@ pub(super) fn run(pages: Pages, folder: &Folder) -> Result<(Pages, Findings), Pa
             format!("could not be tried: {error}"),
         ));
     }
-    let message = match receiver.recv_timeout(DEADLINE) {
+    let received = loop {
+        match receiver.recv_timeout(DEADLINE) {
+            Ok(None) => {}
+            Ok(Some(findings)) => break Ok(findings),
+            Err(error) => break Err(error),
+        }
+    };
+    let message = match received {
         Ok(findings) => match Arc::into_inner(pages) {
             Some(pages) => return Ok((pages, findings)),
             None => "could not be tried",
@@ -149,13 +158,15 @@ struct Trial<'a> {
     folder: &'a Folder,
     samples: &'a [Sample],
     notices: &'a [Notice],
+    /// Who hears of each page that nothing was wrong with.
+    made: &'a Sender<Option<Findings>>,
     /// Styles and scripts of its first page, which all others must share.
     blocks: Option<Markup>,
     length: usize,
 }
 
 impl<'a> Trial<'a> {
-    fn of(pages: &'a Pages, folder: &'a Folder) -> Findings {
+    fn of(pages: &'a Pages, folder: &'a Folder, made: &'a Sender<Option<Findings>>) -> Findings {
         let mut findings = Findings {
             sheets: BTreeMap::new(),
             problems: Vec::new(),
@@ -179,6 +190,7 @@ impl<'a> Trial<'a> {
                     folder,
                     samples,
                     notices,
+                    made,
                     blocks: None,
                     length: 0,
                 };
@@ -254,6 +266,11 @@ impl<'a> Trial<'a> {
                     slow.hint("a loop over a path turns once for each of its characters"),
                 ]);
             }
+            if time_worked() > ALL_SLOW {
+                return Err(vec![self.problem("its templates take too long altogether")]);
+            }
+            // Nobody listens any more once the deadline has passed.
+            let _ = self.made.send(None);
         }
         Ok(())
     }

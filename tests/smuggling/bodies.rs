@@ -7,7 +7,9 @@ use super::{BEHIND, REFUSALS, outcome};
 use crate::support::{Gateway, Origin, eventually};
 
 /// What may stand as the size of a chunk of five bytes.
-const SIZES: [&str; 37] = [
+const SIZES: [&str; 39] = [
+    "5 ",
+    "5\t",
     "0x5",
     "+5",
     "-5",

@@ -40,7 +40,7 @@ fn odd() -> Vec<(&'static str, String)> {
         ),
         (
             "blanks before an extension",
-            chunked("5 ;a\r\nhello\r\n0\t\r\n\r\n"),
+            chunked("5 ;a\r\nhello\r\n0\r\n\r\n"),
         ),
         (
             "trailers that frame (6.5.1)",

@@ -12,6 +12,9 @@ use crate::page;
 /// What the theme's template serves as in a folder of own ones: every status that has none of its own.
 const NAME: &str = "error.html.tera";
 
+/// What there are words for, as an example that serves nothing.
+const WORDS: &str = "locales/en.toml.example";
+
 /// Writes it, and says what to do with it.
 pub(super) fn eject(theme: &str, folder: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let Some(theme) = Theme::ALL.into_iter().find(|it| it.name() == theme) else {
@@ -30,10 +33,19 @@ pub(super) fn eject(theme: &str, folder: &Path, out: &mut dyn Write) -> anyhow::
         }
         written => written.with_context(|| format!("cannot write `{}`", file.display()))?,
     }
+    let words = folder.join(WORDS);
+    fs::create_dir_all(folder.join("locales"))?;
+    match write_new(&words, page::words()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        written => written.with_context(|| format!("cannot write `{}`", words.display()))?,
+    }
     writeln!(
         out,
-        "{}\n\nIt serves once the configuration names its folder:\n\n    [pages]\n    folder = {:?}",
+        "{}\n{}\n\nThe first serves once the configuration names its folder:\n\n    [pages]\n    folder = {:?}\n\n\
+         The second shows what there are words for. Those that you want otherwise go to `locales/en.toml`, `locales/de.toml` and so\n\
+         on beside it: the language and these lines; a language that is not built in needs them all.",
         file.display(),
+        words.display(),
         folder.to_string_lossy()
     )?;
     Ok(())
@@ -63,6 +75,8 @@ mod tests {
             page::source(Theme::Plain)
         );
         assert!(String::from_utf8(out).unwrap().contains("[pages]"));
+        let words = fs::read_to_string(folder.join(WORDS)).unwrap();
+        assert!(words.contains("language = \"en\""));
         fs::write(folder.join(NAME), "mine").unwrap();
         assert!(eject("plain", &folder, &mut Vec::new()).is_err());
         assert_eq!(fs::read_to_string(folder.join(NAME)).unwrap(), "mine");

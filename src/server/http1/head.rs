@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, re
 
 use super::Unreadable;
 use crate::config::Limits;
-use crate::http1::{Chunked, Decoder, Zeros, digits, has, is_token};
+use crate::http1::{Chunked, Decoder, Padding, digits, has, is_token};
 
 /// How many header fields are read without allocating.
 const FIELDS: usize = 100;
@@ -281,7 +281,7 @@ fn decoder(headers: &HeaderMap, version: Version, seen: &Seen) -> Result<Decoder
         } else if seen.sized {
             Err("Content-Length beside Transfer-Encoding")
         } else {
-            Ok(Decoder::Chunked(Chunked::new(Zeros::Refused)))
+            Ok(Decoder::Chunked(Chunked::new(Padding::Refused)))
         };
     }
     if !seen.sized {

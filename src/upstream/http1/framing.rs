@@ -6,7 +6,7 @@ use std::io;
 use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, StatusCode, Version, response};
 
-use crate::http1::{Chunked, Decoder, Malformed, Zeros, digits, has};
+use crate::http1::{Chunked, Decoder, Malformed, Padding, digits, has};
 use crate::upstream::body::BodyFault;
 
 /// Why what an app sends cannot be read on.
@@ -87,7 +87,7 @@ fn coding(headers: &HeaderMap) -> Result<Option<Chunked>, Broken> {
             "its Transfer-Encoding is not `chunked` alone",
         ));
     }
-    Ok(Some(Chunked::new(Zeros::Allowed)))
+    Ok(Some(Chunked::new(Padding::Allowed)))
 }
 
 /// Refuses a status that is none (RFC 9110, 15).

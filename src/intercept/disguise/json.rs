@@ -25,18 +25,19 @@ const VOCABULARY: &str = "additionalerrors address applicationtrace args at atco
     pythonversion query raw reason ref remotestackindex remotestacktracestring requestid requesturl response \
     responseheader result rootcause route schema servermessages servlet session sessionid severity source sql \
     sqlmessage sqlstate stack stackframes stacktrace stacktraces stacktracestring state status statuscode \
-    statustext success syscall targetsite thrown time timestamp title trace traceback traceid traces type uri url \
+    statustext success syscall targetsite tb thrown time timestamp title trace traceback traceid traces type uri url \
     user uuid value version violations watsonbuckets";
 /// Keys that say that an object is a failure.
-const SAYING: &str = "description detail details err errmsg error errormessage errors exc excinfo exception exceptionmessage exctype fault faultstring \
-    message msg stack stacktrace syscall title trace traceback";
+const SAYING: &str = "debug description detail details err errmsg error errormessage errors exc excinfo exception exceptionmessage exctype fault faultstring \
+    message msg stack stacktrace syscall tb title trace traceback";
 /// Keys that records of failures have, and failures have not.
-const RECORDING: &str = "date environment id session sessionid time title user uuid version";
+const RECORDING: &str = "attempts createdat date datedone environment finishedat id jobid queue runid session sessionid startedat \
+    taskid time title user uuid version worker";
 /// Keys under which a failure's internals stand.
 const LEAKING: &str = "file filename filepath applicationtrace backtrace cause class data debug debugmessage description detail details err error errormessage \
     errors exc excinfo exception exceptionclass exceptiondetails exceptions exceptiontype frames frameworktrace fulltrace \
     info innererror innerexception message msg previous raw reason sql sqlmessage syscall stack stackframes stacktrace \
-    stacktraces stacktracestring trace traceback traces type";
+    stacktraces stacktracestring tb trace traceback traces type";
 /// Keys under which a failure's object lies.
 const LEADING: &str = "applicationtrace attributes backtrace cause data debug detail details err error errors exception exceptiondetails \
     exceptions extensions failure fault frames frameworktrace fulltrace info innererror innerexception meta \
@@ -48,7 +49,7 @@ const NEUTRAL: &str = "attributes data info meta result";
 /// A text that is a frame, or a trace.
 static FRAMES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     expression(
-        r#"(?:(?:^|\n|\\n|\s)(?:\s|\\t)*(?:at |in )[^\s(]*[^\n\\]{0,200}[(:/.][\w$]+\.?\w*:\d+|Traceback \(most recent call last\)|(?:^|\n|\\n)#\d+ |\{main\}|File \\?"[^"\\\n]{1,300}\\?", line \d+|\.(?:java|kt|scala|groovy):\d+\)|\.(?:js|ts|mjs|cjs|tsx|jsx|php|rb|go|ex|exs|pl|pm|cs|py|rs)(?:[:(]| line |:line )\d+|:in [`'][\w?!<> ]+'|\((?:Native Method|Unknown Source|<anonymous>|internal/)|^\s*(?:\\r\\n)?\s+at [\w.`<>\[\]]+\(|\\n\s+at [\w.`<>\[\]]+\()"#,
+        r#"(?:(?:^|\n|\\n|\s)(?:\s|\\t)*(?:at |in )[^\s(]*[^\n\\]{0,200}[(:/.][\w$]+\.?\w*:\d+|Traceback \(most recent call last\)|(?:^|\n|\\n)#\d+ |\{main\}|File \\?"[^"\\\n]{1,300}\\?", line \d+|\.(?:java|kt|scala|groovy):\d+\)|\.(?:js|ts|mjs|cjs|tsx|jsx|php|rb|go|ex|exs|pl|pm|cgi|psgi|cs|py|rs)(?:[:(]| line |:line )\d+|:in [`'][\w?!<> ]+'|\((?:Native Method|Unknown Source|<anonymous>|internal/)|^\s*(?:\\r\\n)?\s+at [\w.`<>\[\]]+\(|\\n\s+at [\w.`<>\[\]]+\()"#,
     )
 });
 /// A text that is the absolute path of source code.
@@ -125,6 +126,8 @@ struct Level {
     unknown: usize,
     recording: usize,
     saying: bool,
+    /// Keys by which it says that what was asked for failed.
+    refusals: usize,
 }
 
 impl Reader<'_> {
@@ -184,7 +187,9 @@ impl Reader<'_> {
                 failing: above.failing
                     && self.levels.len() < DEEPEST
                     && (above.array || is_one_of(&above.key, LEADING))
-                    && !(self.levels.len() == 1 && is_one_of(&above.key, NEUTRAL)),
+                    && !(self.levels.len() == 1
+                        && above.refusals == 0
+                        && is_one_of(&above.key, NEUTRAL)),
                 key: if above.array || array {
                     above.key.clone()
                 } else {
@@ -219,6 +224,7 @@ impl Reader<'_> {
         };
         if is_key && !level.array {
             level.name(content);
+            level.refuse(rest);
         } else {
             self.value(content, begin);
         }
@@ -255,6 +261,20 @@ impl Reader<'_> {
 }
 
 impl Level {
+    /// Takes note of a value that says that it failed, by what comes after its key.
+    fn refuse(&mut self, rest: &[u8]) {
+        let value = rest.trim_ascii_start().get(1..).unwrap_or_default();
+        let value = value.trim_ascii_start();
+        let says: &[&[u8]] = match self.key.as_str() {
+            "success" | "ok" => &[b"false", b"0"],
+            "status" => &[b"\"error\"", b"\"fail\""],
+            _ => return,
+        };
+        let refused = says.iter().any(|said| value.starts_with(said));
+        self.refusals += usize::from(refused);
+        self.saying |= refused;
+    }
+
     fn name(&mut self, key: &[u8]) {
         let key: String = String::from_utf8_lossy(key)
             .chars()
@@ -336,6 +356,18 @@ mod tests {
                 "json-database",
                 r#"{"statusCode":400,"error":"Bad Request","message":"connect ECONNREFUSED 10.1.2.3:5432"}"#,
             ),
+            (
+                "json-trace",
+                r#"{"success":false,"data":{"message":"no","trace":"Traceback (most recent call last):\n  File"}}"#,
+            ),
+            (
+                "json-trace",
+                r#"{"status":"error","data":null,"debug":{"exception":"RuntimeException","file":"\/srv\/x.php:2","trace":["0 {main}"]}}"#,
+            ),
+            (
+                "json-trace",
+                r#"{"success":0,"error":"no cart at /srv/lib/Cart.pm line 12.\n"}"#,
+            ),
         ] {
             let found = leak(text.as_bytes()).map(|leak| leak.name);
             assert_eq!(found, Some(name), "{text}");
@@ -345,6 +377,8 @@ mod tests {
     #[test]
     fn records_of_failures_are_not() {
         for text in [
+            r#"{"success":true,"data":{"message":"no","trace":"Traceback (most recent call last):\n  File"}}"#,
+            r#"{"status":"FAILURE","result":"no","traceback":"Traceback (most recent call last):\n  File","task_id":"a"}"#,
             r#"{"incidents":[{"id":7,"error":"TimeoutException","stack":["at Cart.total (cart.js:10:3)"]}],"error":null,"exception":null}"#,
             r#"{"id":7,"title":"500 on checkout","stack":"Error: no\n    at pay (/srv/cart.js:10:3)","resolved":true}"#,
             r#"[{"id":1,"level":"error","message":"no\n    at pay (/srv/cart.js:10:3)"}]"#,

@@ -20,7 +20,7 @@ use super::{Format, Notice, PageContext, PageProblem, Pages, Planned};
 /// How long nothing may come of a page, and how long all may take of the processor; templates are the operator's, yet a slip must not
 /// keep the process from starting or ending.
 const DEADLINE: Duration = Duration::from_secs(20);
-const ALL_SLOW: Duration = Duration::from_secs(60);
+const ALL_SLOW: Duration = Duration::from_mins(1);
 /// How long one page may take of the processor, far beyond what any sensible one needs. A busy machine makes no template slow.
 const SLOW: Duration = Duration::from_millis(500);
 /// What fits into the first flight of a TCP connection.
@@ -67,14 +67,14 @@ pub(super) fn run(pages: Pages, folder: &Folder) -> Result<(Pages, Findings), Pa
             format!("could not be tried: {error}"),
         ));
     }
-    let received = loop {
+    let outcome = loop {
         match receiver.recv_timeout(DEADLINE) {
             Ok(None) => {}
             Ok(Some(findings)) => break Ok(findings),
             Err(error) => break Err(error),
         }
     };
-    let message = match received {
+    let message = match outcome {
         Ok(findings) => match Arc::into_inner(pages) {
             Some(pages) => return Ok((pages, findings)),
             None => "could not be tried",

@@ -356,21 +356,21 @@ mod tests {
                 "json-database",
                 r#"{"statusCode":400,"error":"Bad Request","message":"connect ECONNREFUSED 10.1.2.3:5432"}"#,
             ),
-            (
-                "json-trace",
-                r#"{"success":false,"data":{"message":"no","trace":"Traceback (most recent call last):\n  File"}}"#,
-            ),
-            (
-                "json-trace",
-                r#"{"status":"error","data":null,"debug":{"exception":"RuntimeException","file":"\/srv\/x.php:2","trace":["0 {main}"]}}"#,
-            ),
-            (
-                "json-trace",
-                r#"{"success":0,"error":"no cart at /srv/lib/Cart.pm line 12.\n"}"#,
-            ),
         ] {
             let found = leak(text.as_bytes()).map(|leak| leak.name);
             assert_eq!(found, Some(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_says_that_it_failed_is_read_further() {
+        for text in [
+            r#"{"success":false,"data":{"message":"no","trace":"Traceback (most recent call last):\n  File"}}"#,
+            r#"{"status":"error","data":null,"debug":{"exception":"RuntimeException","file":"\/srv\/x.php:2","trace":["0 {main}"]}}"#,
+            r#"{"success":0,"error":"no cart at /srv/lib/Cart.pm line 12.\n"}"#,
+        ] {
+            let found = leak(text.as_bytes()).map(|leak| leak.name);
+            assert_eq!(found, Some("json-trace"), "{text}");
         }
     }
 

@@ -21,7 +21,8 @@ thread_local! {
 
 fuzz_target!(|input: &[u8]| {
     let behind = |head: &str| [head.as_bytes(), b"Transfer-Encoding: chunked\r\n\r\n", input].concat();
-    BOTH.with(|(requests, answers)| {
+    BOTH.with(|both| {
+        let (requests, answers) = &**both;
         requests.compare(&behind("POST / HTTP/1.1\r\nHost: a\r\n")).unwrap();
         answers.compare(&behind("HTTP/1.1 200 OK\r\n")).unwrap();
     });

@@ -1,7 +1,8 @@
 //! A message as one parser or the other has read it.
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame;
 
 /// The longest that anything takes.
@@ -44,9 +45,11 @@ impl Message {
     }
 }
 
+/// The fields in their order; of lengths that are stated again, which hyper makes one of, the first.
 fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    let fields = headers.iter();
+    let named =
+        |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), value.as_bytes().to_vec());
+    let mut fields: Vec<_> = headers.iter().map(named).collect();
+    fields.dedup_by(|one, other| one == other && one.0 == CONTENT_LENGTH.as_str());
     fields
-        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
-        .collect()
 }

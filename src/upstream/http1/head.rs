@@ -71,9 +71,7 @@ pub(super) fn parse(
     input: &mut BytesMut,
     (bytes, fields): (usize, usize),
 ) -> Result<Option<Parsed>, Broken> {
-    let empty = input.iter().take_while(|byte| b"\r\n".contains(byte));
-    let empty = empty.count();
-    input.advance(empty);
+    input.advance(empty_lines(input));
     let end = end(input);
     if end.unwrap_or(input.len()) > bytes {
         return Err(Broken::Malformed("its head is larger than `max_head`"));
@@ -86,6 +84,18 @@ pub(super) fn parse(
         }
         None => Ok(None),
     }
+}
+
+/// How many bytes of empty lines come before a head.
+fn empty_lines(input: &[u8]) -> usize {
+    let mut rest = input;
+    while let Some(behind) = rest
+        .strip_prefix(b"\r\n")
+        .or_else(|| rest.strip_prefix(b"\n"))
+    {
+        rest = behind;
+    }
+    input.len() - rest.len()
 }
 
 /// Whether a head that is not whole can still become one.
@@ -237,6 +247,14 @@ mod tests {
                 "its version is not HTTP/1.0 or HTTP/1.1",
             ),
             ("HTTP/1.1 20 OK\r\n\r\n", "its first line is no status line"),
+            (
+                "\rHTTP/1.1 200 OK\r\n\r\n",
+                "its first line is no status line",
+            ),
+            (
+                "\r\n\r\rHTTP/1.1 200 OK\r\n\r\n",
+                "its first line is no status line",
+            ),
             (
                 "HTTP/1.1 099 Low\r\n\r\n",
                 "its first line is no status line",

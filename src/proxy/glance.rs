@@ -47,6 +47,19 @@ impl Role {
     }
 }
 
+/// Whether an app that hears fields as variables, as those behind CGI, WSGI and PHP do, takes this one for another that a proxy
+/// sets or keeps to itself: `X_Forwarded_For` is `HTTP_X_FORWARDED_FOR` there too.
+pub(super) fn is_disguised(name: &HeaderName, request_id: &HeaderName) -> bool {
+    let is_other = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
+    let name = name.as_str();
+    if !name.bytes().any(is_other) {
+        return false;
+    }
+    let plain = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let plain = HeaderName::try_from(plain);
+    plain.is_ok_and(|plain| Role::of(&plain) != Role::Other || plain == request_id)
+}
+
 /// Which fields are there.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Method, Version};
 
 use super::Snapshot;
 use super::exchange::Exchange;
-use super::glance::{Glance, Role};
+use super::glance::{Glance, Role, is_disguised};
 use super::trace::TRACEPARENT;
 use super::trailers;
 use super::viewer::without_token;
@@ -32,19 +32,6 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         })
         .filter_map(|name| HeaderName::from_bytes(name).ok())
         .collect()
-}
-
-/// Whether an app that hears fields as variables, as those behind CGI, WSGI and PHP do, takes this one for another that a proxy
-/// sets or keeps to itself: `X_Forwarded_For` is `HTTP_X_FORWARDED_FOR` there too.
-pub(super) fn is_disguised(name: &HeaderName, request_id: &HeaderName) -> bool {
-    let is_other = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
-    let name = name.as_str();
-    if !name.bytes().any(is_other) {
-        return false;
-    }
-    let plain = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    let plain = HeaderName::try_from(plain);
-    plain.is_ok_and(|plain| Role::of(&plain) != Role::Other || plain == request_id)
 }
 
 /// A request as the app gets it: the client's method, target and fields, without those that belong to the client's

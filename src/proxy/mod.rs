@@ -47,7 +47,7 @@ use crate::maintenance::Board;
 use crate::page::Pages;
 use crate::request_id::IdSource;
 use crate::server::{Incoming, Peer, Unreadable};
-use crate::telemetry::{self, COUNTERS, Meter, names};
+use crate::telemetry::Meter;
 use crate::upstream::{Answer, BodyLimits, Client, Upstream, UpstreamError};
 
 use afterwork::Afterwork;
@@ -213,28 +213,6 @@ impl Proxy {
             &self.settings,
         ));
         self.refuse(&exchange, None, Refusal::Unreadable(why))
-    }
-}
-
-impl Proxy {
-    /// Notes that an exchange is dropped before its end: its visitor has left, or the drain's time is up.
-    fn note_cut(&self, exchange: &Exchange) {
-        if !self.afterwork.is_hurried() {
-            COUNTERS.client_gone.add_one();
-            return;
-        }
-        let redactor = (self.settings).redactor(self.find(exchange).map(AsRef::as_ref));
-        let client = redactor.client(exchange.client(&self.settings));
-        let url = redactor.url(exchange.target());
-        tracing::warn!(
-            message = "cut off: the time to finish (`server.drain`) is over",
-            { names::REQUEST_ID } = exchange.id.as_str(),
-            { names::TRACE_ID } = exchange.trace_id(),
-            { names::METHOD } = exchange.method.as_str(),
-            { names::PATH } = telemetry::path(&url),
-            { names::CLIENT } = client.map(tracing::field::display),
-            { names::DURATION_MS } = telemetry::milliseconds(exchange.elapsed()),
-        );
     }
 }
 

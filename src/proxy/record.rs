@@ -16,7 +16,7 @@ use crate::incident::{
 };
 use crate::intercept::FailedAnswer;
 use crate::page::{Page, PageContext};
-use crate::telemetry::{self, AccessLine};
+use crate::telemetry::{self, AccessLine, COUNTERS, names};
 use crate::upstream::UpstreamError;
 
 /// What is added to a failure that would have been tried again.
@@ -191,6 +191,26 @@ impl Proxy {
         sent: u64,
     ) {
         self.note(exchange, Some(route), status, sent);
+    }
+
+    /// Notes that an exchange is dropped before its end: its visitor has left, or the drain's time is up.
+    pub(super) fn note_cut(&self, exchange: &Exchange) {
+        if !self.afterwork.is_hurried() {
+            COUNTERS.client_gone.add_one();
+            return;
+        }
+        let redactor = (self.settings).redactor(self.find(exchange).map(AsRef::as_ref));
+        let client = redactor.client(exchange.client(&self.settings));
+        let url = redactor.url(exchange.target());
+        tracing::warn!(
+            message = "cut off: the time to finish (`server.drain`) is over",
+            { names::REQUEST_ID } = exchange.id.as_str(),
+            { names::TRACE_ID } = exchange.trace_id(),
+            { names::METHOD } = exchange.method.as_str(),
+            { names::PATH } = telemetry::path(&url),
+            { names::CLIENT } = client.map(tracing::field::display),
+            { names::DURATION_MS } = telemetry::milliseconds(exchange.elapsed()),
+        );
     }
 
     fn note(&self, exchange: &Exchange, route: Option<&Route>, status: StatusCode, sent: u64) {

@@ -12,8 +12,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 
-use super::glance::Role;
-use super::headers::is_disguised;
+use super::glance::{Role, is_disguised};
 
 /// A request's body without the trailers that may not go on.
 pub(super) struct Screened<B> {

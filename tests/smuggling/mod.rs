@@ -3,7 +3,7 @@
 mod bodies;
 mod plain;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::support::{Answer, Client, Origin, Program, eventually};
@@ -158,53 +158,68 @@ const LINES: [&str; 38] = [
 /// Behind each stands what another parser might take for a request of its own.
 const BEHIND: &str = "5\r\nhello\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 
-fn requests() -> Vec<Vec<u8>> {
+/// Each with its class.
+fn requests() -> Vec<(&'static str, Vec<u8>)> {
     let mut all = Vec::new();
-    let mut add = |head: String| all.push([head.as_bytes(), BEHIND.as_bytes()].concat());
+    let mut add = |class, head: String| {
+        all.push((class, [head.as_bytes(), BEHIND.as_bytes()].concat()));
+    };
     for coding in CODINGS {
         for length in ["", "Content-Length: 5\r\n", "Content-Length: 0\r\n"] {
-            add(format!(
-                "POST / HTTP/1.1\r\nHost: shop.example\r\n{length}{coding}\r\n\r\n"
-            ));
-            add(format!(
-                "POST / HTTP/1.1\r\nHost: shop.example\r\n{coding}\r\n{length}\r\n"
-            ));
+            add(
+                "spellings of Transfer-Encoding",
+                format!("POST / HTTP/1.1\r\nHost: shop.example\r\n{length}{coding}\r\n\r\n"),
+            );
+            add(
+                "spellings of Transfer-Encoding",
+                format!("POST / HTTP/1.1\r\nHost: shop.example\r\n{coding}\r\n{length}\r\n"),
+            );
         }
     }
     for spelling in ["chunked", "Chunked", "CHUNKED", " \tchunked \t"] {
         let coding = format!("Transfer-Encoding:{spelling}\r\n");
-        add(format!(
-            "POST / HTTP/1.1\r\nHost: a\r\n{coding}Content-Length: 5\r\n\r\n"
-        ));
-        add(format!(
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{coding}\r\n"
-        ));
-        add(format!("POST / HTTP/1.0\r\nHost: a\r\n{coding}\r\n"));
+        add(
+            "chunked beside a length, or in HTTP/1.0",
+            format!("POST / HTTP/1.1\r\nHost: a\r\n{coding}Content-Length: 5\r\n\r\n"),
+        );
+        add(
+            "chunked beside a length, or in HTTP/1.0",
+            format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{coding}\r\n"),
+        );
+        add(
+            "chunked beside a length, or in HTTP/1.0",
+            format!("POST / HTTP/1.0\r\nHost: a\r\n{coding}\r\n"),
+        );
     }
     for length in LENGTHS {
         for method in ["GET", "POST"] {
-            add(format!(
-                "{method} / HTTP/1.1\r\nHost: shop.example\r\n{length}\r\n\r\n"
-            ));
+            add(
+                "lengths",
+                format!("{method} / HTTP/1.1\r\nHost: shop.example\r\n{length}\r\n\r\n"),
+            );
         }
     }
     for host in HOSTS {
-        add(format!("GET / HTTP/1.1\r\n{host}\r\n\r\n"));
+        add("Hosts", format!("GET / HTTP/1.1\r\n{host}\r\n\r\n"));
     }
     for line in LINES {
-        add(format!("{line}\r\nHost: shop.example\r\nX: y\r\n\r\n"));
+        add(
+            "first lines",
+            format!("{line}\r\nHost: shop.example\r\nX: y\r\n\r\n"),
+        );
     }
     all
 }
 
 /// A head with a byte put in at each place but the last, where a whole head comes before it.
-fn spoilt() -> Vec<Vec<u8>> {
+fn spoilt() -> Vec<(&'static str, Vec<u8>)> {
     let head = b"GET /a HTTP/1.1\r\nHost: shop.example\r\nX-A: b\r\n\r\n";
     let mut all = Vec::new();
     for at in 0..head.len() - 1 {
         for byte in *b"\r\n\0" {
             let (before, behind) = head.split_at(at);
-            all.push([before, &[byte], behind, BEHIND.as_bytes()].concat());
+            let request = [before, &[byte], behind, BEHIND.as_bytes()].concat();
+            all.push(("CR, LF or NUL in a head", request));
         }
     }
     all
@@ -225,7 +240,9 @@ fn nothing_that_could_be_read_in_two_ways_reaches_the_app() {
     let address = program.address();
     let (mut wrong, mut ids) = (Vec::new(), BTreeSet::new());
     let all = [requests(), spoilt()].concat();
-    for request in &all {
+    let mut table = BTreeMap::<_, usize>::new();
+    for (class, request) in &all {
+        *table.entry(*class).or_default() += 1;
         let answer = outcome(address, request);
         let refusal = answer.as_ref().is_some_and(|answer| {
             REFUSALS.contains(&answer.status) && answer.text().contains(answer.id())
@@ -243,6 +260,9 @@ fn nothing_that_could_be_read_in_two_ways_reaches_the_app() {
         wrong.len(),
         all.len()
     );
+    for (class, count) in &table {
+        println!("{class}: {count} of {count} refused");
+    }
     assert_eq!(ids.len(), all.len(), "an ID was given twice");
     let logged = || -> BTreeSet<String> {
         let lines = program.lines();

@@ -234,6 +234,7 @@ fn outcome(address: SocketAddr, request: &[u8]) -> Option<Answer> {
 
 /// Each is refused with a page that shows an ID, each ID has its line in the log, and each is counted.
 #[test]
+#[expect(clippy::print_stdout, reason = "how many of which class")]
 fn nothing_that_could_be_read_in_two_ways_reaches_the_app() {
     let origin = Origin::saying(200, "", "fine");
     let program = Program::set(&origin, "");

@@ -53,12 +53,17 @@ fn value(metrics: &str, sample: &str) -> u64 {
     line.trim().parse().unwrap()
 }
 
-/// An answer is counted when it is let go, which its visitor does not wait for.
+/// An answer is counted when it is let go, which its visitor does not wait for; a scrape may come between its counts, so all of them
+/// are waited for.
 fn all_counted(program: &Program, requests: u64) -> String {
     eventually("all requests to be counted", || {
         let now = metrics(program);
-        let counted = value(&now, "pardon_request_duration_seconds_count");
-        (counted == requests).then_some(now)
+        let timed = value(&now, "pardon_request_duration_seconds_count");
+        let of_classes = now
+            .lines()
+            .filter(|line| line.starts_with("pardon_requests_total{"))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        (timed == requests && of_classes.sum::<u64>() == requests).then_some(now)
     })
 }
 
